@@ -80,7 +80,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # PyTorch takes seconds to import, and `affectscope --help` needs none of it.
+    # PyTorch takes seconds to import, and `affectscope --help` does not need it.
     if name not in _HOMES:
         raise AttributeError(f"module 'affectscope' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

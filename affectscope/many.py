@@ -1,4 +1,4 @@
-"""Many clips at once: corpora, metrics, embeddings and maps."""
+"""Corpora, metrics, embeddings and maps."""
 
 from __future__ import annotations
 

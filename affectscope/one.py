@@ -40,7 +40,7 @@ class Model:
 
     @property
     def system(self) -> str:
-        """The name of the architecture, as `affectscope models` lists it."""
+        """The architecture's name, as listed by `affectscope models`."""
         return self.checkpoint.spec.system
 
     @property

@@ -110,11 +110,11 @@ class Why:
         return frame
 
     def to_json(self) -> str:
-        """All numbers."""
+        """All numbers as JSON."""
         return self._core.to_json()
 
     def to_csv(self) -> str:
-        """All numbers, a row each."""
+        """All numbers as CSV, a row each."""
         return self._core.to_csv()
 
     def _repr_html_(self) -> str:
@@ -208,11 +208,11 @@ class Trust:
         return pd.DataFrame(list(self._core.rows()), columns=list(COLUMNS))
 
     def to_json(self) -> str:
-        """All numbers."""
+        """All numbers as JSON."""
         return self._core.to_json()
 
     def to_csv(self) -> str:
-        """All numbers, a row each."""
+        """All numbers as CSV, a row each."""
         return self._core.to_csv()
 
     @property

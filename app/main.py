@@ -1,4 +1,4 @@
-"""Entry of the app: page config, and navigation over pages/. What takes long to import is the pages' own, and is waited for."""
+"""Entry point of the app: page config, and navigation over pages/. Slow imports belong to the pages and are waited for here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ st.set_page_config(
     initial_sidebar_state=300,
     menu_items={"About": "AffectScope: a microscope for audio-visual emotion models."},
 )
-# Not among the page's elements: Streamlit keeps styles apart.
+# Streamlit keeps styles outside the page's elements.
 st.html(_HERE / "main.css")
 if st.context.theme.type == "dark":
     st.html(_HERE / "dark.css")
@@ -34,10 +34,10 @@ session.drawn()
 tour.show(page.url_path, by_path)
 if not starting.ready():
     skeleton.show_until_ready()
-    # Anew, so that the page's elements stand where they will stand from now on.
+    # Rerun, so that the page's elements get their final positions.
     st.rerun()
 
-# It brings all that takes long to import.
+# This imports everything that is slow.
 from affectscope.app.common import choose  # noqa: E402
 
 head, below = choose.frame()

@@ -1,4 +1,4 @@
-"""The web server: the Streamlit app, and beside it what its pages fetch by URL. Run it with ``streamlit run app/server.py``."""
+"""The web server: the Streamlit app, and the files that its pages fetch. Run it with ``streamlit run app/server.py``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from affectscope.app.serving.leaving import Leaving
 from affectscope.core.cache import sealed
 from affectscope.core.cache.refusals import sentence_of
 
-# Ids of timelines and thumbnails are hashes of their content: what was fetched once stays true.
+# Ids of timelines and thumbnails are content hashes, so responses never change.
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _CHECK = {"Cache-Control": "private, no-cache"}
 _PLAYED = ("audio", "video", "image")
@@ -42,14 +42,14 @@ def clip(request: Request) -> Response:
     path = _lent(request, "clips")
     if path is None:
         return _nothing()
-    # Whatever a person's file is called, it is no page.
+    # Never serve a user's file as HTML, whatever its name.
     kind = guess_type(path.name)[0] or ""
     kind = kind if kind.split("/")[0] in _PLAYED and "xml" not in kind else "application/octet-stream"
     return FileResponse(path, headers=_CHECK, media_type=kind, content_disposition_type="inline")
 
 
 def timeline(request: Request) -> Response:
-    """A timeline's bytes, as core/timeline/timeline.py lays them out."""
+    """A timeline's bytes, see core/timeline/timeline.py."""
     starting.first_shown.set()
     return _made(request, "timelines", "application/octet-stream")
 
@@ -60,17 +60,17 @@ def grid(request: Request) -> Response:
 
 
 def listed(request: Request) -> Response:
-    """A corpus's clips in columns, JSON, as app/clips/columns.py lays them out."""
+    """A corpus's clips in columns, JSON, see app/clips/columns.py."""
     return _made(request, "lists", "application/json")
 
 
 def points(request: Request) -> Response:
-    """A map's points, or its columns, as core/analysis/{atlas,columns}.py lay them out."""
+    """A map's points, or its columns, see core/analysis/{atlas,columns}.py."""
     return _made(request, "maps", "application/octet-stream")
 
 
 def thumb(request: Request) -> Response:
-    """A small picture of a clip; of one that has none, a sign for sound."""
+    """A thumbnail of a clip, or a sound icon."""
     from affectscope.app.serving import thumbs
 
     path = _lent(request, "pictures") or _lent(request, "clips")
@@ -84,21 +84,21 @@ def thumb(request: Request) -> Response:
 
 
 def strip(request: Request) -> Response:
-    """What a long file looks and sounds like from afar: pictures side by side, or the sound's peaks as bytes."""
+    """An overview of a long file: pictures side by side, or the sound's peaks as bytes."""
     kind = "image/jpeg" if request.path_params["name"].endswith(".jpg") else "application/octet-stream"
     return _made(request, "strips", kind, _CHECK)
 
 
 async def drop(request: Request) -> Response:
-    """A file that somebody drops into the Library."""
-    # What reads checkpoints brings torch, and the server must stand before that is loaded.
+    """An upload to the Library."""
+    # Imported late: it brings torch, and the server has to start first.
     from affectscope.app.library.drops import receive
 
     return await receive(request)
 
 
 async def own(request: Request) -> Response:
-    """A person's own clip, dropped or recorded."""
+    """An upload of the user's own clip."""
     from affectscope.app.own.arrive import receive
 
     return await receive(request)
@@ -109,7 +109,7 @@ def _lent(request: Request, name: lending.Kind) -> Path | None:
 
 
 def _made(request: Request, which: lending.Kind, kind: str, headers: dict[str, str] = _FOREVER) -> Response:
-    """A file of ours; what is damaged is not sent."""
+    """A generated file; damaged ones are not sent."""
     content = lending.content(which, request.path_params["name"], visitors.of(request.scope))
     return _nothing() if content is None else Response(content, headers=headers, media_type=kind)
 
@@ -119,7 +119,7 @@ def _nothing() -> Response:
 
 
 ROUTES = (
-    # A clip's name may hold slashes; it is looked up, never a path.
+    # A clip's name may contain slashes; it is a key, never a path.
     Route("/clips/{name:path}", clip),
     Route("/timelines/{name:path}", timeline),
     Route("/grids/{name:path}", grid),
@@ -131,18 +131,18 @@ ROUTES = (
     Route("/own/{ticket}", own, methods=["PUT"]),
     Route("/saves/{ticket:path}", saves.hand_over),
 )
-# Not among what the tests' servers share: those have pages of their own.
+# Separate, because the tests' servers have pages of their own.
 _DOCUMENTS = tuple(Route("/" if name == FIRST else f"/{name}", page) for name in PAGES)
 
 
 def moved(routes: Iterable[Route]) -> tuple[Route, ...]:
-    """Routes where ``server.baseUrlPath`` has Streamlit's own."""
+    """Routes moved below ``server.baseUrlPath``, like Streamlit's own."""
     return tuple(Route(f"{base()}{route.path}", route.endpoint, methods=list(route.methods or ())) for route in routes)
 
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Load the model while the browser opens: whoever comes first does not wait for imports."""
+    """Load the model at startup, so that the first visitor does not wait for imports."""
     announce()
     Thread(target=_warm_up, daemon=True, name="warm-up").start()
     yield
@@ -156,13 +156,13 @@ def _warm_up() -> None:
 
 
 def apologise(error: BaseException) -> bool:
-    """A traceback on the page is a bug; Streamlit has logged it already. A disk or a memory that refuses is not."""
+    """Replace tracebacks on the page by an apology; Streamlit has logged them. Disk and memory errors are reported as such."""
     say.error(sentence_of(error) or "Something went wrong inside the app; the server's log has the details.")
     return True
 
 
 def failed(request: Request, _: Exception) -> Response:
-    """What a browser is told of a fault of ours, outside the gate."""
+    """The response to an internal error outside the gate."""
     response = PlainTextResponse("Something went wrong inside the app; the server's log has the details.", 500)
     response.raw_headers.extend(headers.headers(request.url.path.removeprefix(base()), headers.of_pages(())))
     return response

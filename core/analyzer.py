@@ -1,4 +1,4 @@
-"""Analysis of a clip: media file, checkpoint and perturbation -> Analysis. The app and the command line both use it."""
+"""Analyse a clip: clip + checkpoint + perturbation -> Analysis. The app and the command line both use this."""
 
 from __future__ import annotations
 
@@ -53,22 +53,19 @@ _LONGEST_TITLE = 200
 
 @dataclass(frozen=True)
 class Analysis:
-    """The results of a model for one clip.
+    """The analysis of one clip by one model.
 
     Attributes:
-        predictions: head -> class -> probability, or attribute -> value; frame-level predictions are averaged over the clip.
-            "decision" is the system's decision over its heads.
-        evidence: head -> whether the clip has any input for this head.
+        predictions: head -> class -> probability, or attribute -> value; for the whole clip, also where the model predicts per
+            frame. "decision" is the system's own answer, which combines its heads.
+        evidence: head -> whether the clip has a present frame in any modality that the head uses.
         explained: head -> the class that its heatmap explains.
-        timeline: what the player draws.
-        notices: messages about the clip, one sentence each.
-        familiar: how far the clip is from the training data, and which modality the decision ignores for that reason.
-        embeddings: name -> [D].
-        explanations: the methods that are available for heatmaps, the default first; empty without heatmaps.
-            ``sound_explanations``: the same for audio.
-        attention: the result of ``attention_arrays``, if requested.
-        key: cache key: hash of the clip, the checkpoint, the explained class and method, the perturbation, and whether ground
-            truth and openSMILE were available.
+        familiar: how close the clip is to the training data, and which modalities the decision lacks.
+        explanations: the methods that could have drawn the heatmaps, the default first; empty without heatmaps.
+        sound_explanations: the same for the sound.
+        attention: as returned by ``attention_arrays``; empty unless requested.
+        key: hash of the clip, the checkpoint, the explained class and method, the perturbation, and whether truth and openSMILE
+            were available.
     """
 
     predictions: Mapping[str, Mapping[str, float]]
@@ -84,7 +81,7 @@ class Analysis:
     sound_explanations: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """Predictions, notices, times and lanes as JSON; heatmaps and attention matrices are written to separate files."""
+        """Predictions, notices, times and lanes. Heatmaps and attention matrices are saved in their own files."""
         lanes = {
             lane.id: {
                 "title": lane.title,
@@ -114,10 +111,10 @@ class Analysis:
 
 
 class Analyzer:
-    """Runs one checkpoint on clips. Thread-safe: threads take turns, because two at once would only slow each other down.
+    """Runs one checkpoint over clips. Thread-safe: calls are serialised, because two at once would only slow each other down.
 
     Raises:
-        UserError: if a feature set of the model has neither weights nor arrays.
+        UserError: when features that the model takes are unavailable: neither their weights nor arrays are found.
     """
 
     def __init__(self, checkpoint: Checkpoint, store: FeatureStore | None = None) -> None:
@@ -130,7 +127,7 @@ class Analyzer:
 
     @property
     def sets(self) -> dict[str, str]:
-        """Modality -> feature set; not cached, because the user can change it."""
+        """Modality -> feature set. Looked up on each access, because the user's choice may change meanwhile."""
         return self.checkpoint.sets
 
     def key(
@@ -145,7 +142,7 @@ class Analyzer:
         face: int | None = None,
         sound: str | None = None,
     ) -> str:
-        """The cache key of the result of ``analyze``, known beforehand; its prefix is common to all results of the clip."""
+        """The key that ``analyze`` gives its answer, computed without analysing. It starts with the clip's own prefix."""
         model = self.checkpoint.digest or f"in memory {id(self)}"
         changed: list[object] = [perturbation.facts()] if perturbation and not perturbation.whole else []
         changed += [(what, how, METHODS[how].digest) for what, how in (("explanation", explanation), ("sound", sound)) if how]
@@ -171,24 +168,22 @@ class Analyzer:
         attention: bool = False,
         progress: Progress | None = None,
     ) -> Analysis:
-        """Run the model on one clip, and compute explanations and the timeline.
+        """Run the model on one clip, explain its answer and build the timeline.
 
         Args:
-            media: the file.
-            truth: the corpus's ground truth of the clip, for the truth lanes.
-            explain: the class to explain in the heatmaps; by default, each head's own prediction.
-            perturbation: what to remove from the clip before inference; see ``core.perturbation``.
-            track: the number of the audio track, from 1; by default, the first that is not silent.
-            clip: the clip's id in its corpus, by which arrays are looked up; by default, the file's name.
-            explanation: the method for heatmaps, one of ``core.explain.methods.METHODS``; for the default, see
-                ``heatmaps.fitting``.
-            face: the number of the face, from 1; by default, the largest and longest visible.
-            sound: the method for audio, one of ``METHODS``; see ``hearing.fitting_sound`` for the default.
-            attention: whether to include all attention matrices, which may be large.
-            progress: called with the name of a stage and its completed share, 0..1.
+            truth: the corpus's ground truth for the clip, for the truth lanes.
+            explain: the class that the heatmaps explain; None explains each head's own prediction.
+            perturbation: what is removed from the clip before the forward pass; see ``core.perturbation``.
+            track: the audio track, counted from 1; default: the first that has sound.
+            clip: the clip's id in its corpus. Feature arrays are found by this, or by the file's name.
+            explanation: heatmap method, one of ``core.explain.methods.METHODS``; for the default see ``heatmaps.fitting``.
+            face: which face is analysed, counted from 1, in order of size and time on screen; default: the first.
+            sound: explanation method for the sound; for the default see ``hearing.fitting_sound``.
+            attention: whether to return every attention matrix, which may be large.
+            progress: called with a stage's name and the share done, 0..1.
 
         Raises:
-            UserError: if the file cannot be read, perturbed or explained as requested.
+            UserError: when the file cannot be decoded, or cannot be perturbed or explained as requested.
         """
         report = progress or (lambda stage, share: None)
         extraction = extract(media, self.store, report, self.sets, track, clip, face)
@@ -271,10 +266,10 @@ class Analyzer:
             target, against: as in ``core.why.Question``; track, clip, explanation, face: as in ``analyze``.
             change: how removed frames are replaced.
             label: the clip's label in its corpus.
-            quick: skip face regions, the spectrum and counterfactuals.
+            quick: skip regions of the face, the spectrum and counterfactuals.
 
         Raises:
-            UserError: if the file cannot be read, or ``target`` and ``against`` are invalid.
+            UserError: when the file cannot be decoded, or the question does not apply to this model.
         """
         asked = self.question(media, target, against, change, track, clip, explanation, quick, face, progress)
         return explain(*asked, label, quick, progress or (lambda stage, share: None), self._turn)
@@ -284,7 +279,7 @@ class Analyzer:
         clip: str = "", explanation: str | None = None, quick: bool = False, face: int | None = None,
         progress: Progress | None = None,
     ) -> tuple[Question, View | None]:  # fmt: skip
-        """The arguments of ``core.why.explain`` for a clip: the question, and its faces and heatmaps; see ``why``."""
+        """The clip as a ``core.why`` question, and the view of its faces (None if ``quick``); see ``why``."""
         extraction = extract(media, self.store, progress, self.sets, track, clip, face)
         question = Question(self.checkpoint, self.streams(extraction), extraction.duration, target, against, change)
         view = None if quick else self._view(media, extraction, explanation)
@@ -294,9 +289,9 @@ class Analyzer:
         """How far the explanations of one clip can be trusted; see ``core.trust``.
 
         Raises:
-            UserError: if the file cannot be read, or the method does not support this model.
+            UserError: when the file cannot be decoded, or the method does not apply to this model.
         """
-        # SciPy with it, which no analysis needs.
+        # Imports SciPy, which an analysis does not need.
         from affectscope.core.trust.changed import Source
         from affectscope.core.trust.trust import Request, find_trust
 
@@ -307,11 +302,12 @@ class Analyzer:
         return find_trust(question, self._view(media, extraction), source, asked, report, self._turn)
 
     def streams(self, extraction: Extraction) -> dict[str, Stream]:
-        """The clip's streams as the model wants them (``model_streams``); what it does not take stays as it was."""
+        """The clip's streams as the model takes them (``model_streams``). Modalities that it does not take are left unchanged."""
         return {**extraction.streams, **model_streams(extraction.streams, self.checkpoint.spec, self.checkpoint.normaliser)}
 
     def _sight(self) -> sight.Sight | None:
-        """What the model sees faces through; None where it sees none, or no way leads back to pixels."""
+        """The face encoder to explain through; None where the model takes no faces, or its features do not lead back to
+        pixels."""
         return sight.sight_of(self.sets["visual"]) if "visual" in self.checkpoint.spec.inputs else None
 
     def _view(self, media: Path, extraction: Extraction, explanation: str | None = None) -> View | None:
@@ -320,9 +316,9 @@ class Analyzer:
         return View.of(looks, lambda: self._crops(media, extraction, looks), media, extraction, self.store, explanation)
 
     def _crops(self, media: Path, extraction: Extraction, looks: sight.Sight | None) -> np.ndarray:
-        """The faces of a clip as the model's encoder wants them cut, one for each frame of the video; none without an encoder.
+        """The face crops that the encoder takes, one per video frame; empty without an encoder.
 
-        Those of the last clip are available, as a person asks about it again and again.
+        Those of the last clip stay in memory, because users ask about one clip repeatedly.
         """
         if looks is None or looks.encoder is None:
             return np.zeros((0, 0, 0), np.uint8)
@@ -330,14 +326,15 @@ class Analyzer:
         last = self._last_crops
         if last is None or last[0] != key:
             last = key, cut(looks.features.needs, media, extraction.faces)
-            # More than some seconds of large faces would hold memory for as long as the model is loaded.
+            # Large crops would hold memory for as long as the model is loaded.
             self._last_crops = last if last[1].nbytes <= _KEPT_CROPS else None
         return last[1]
 
     def _over_time(
         self, batch: Batch, streams: Mapping[str, Stream], answered: Answered, duration: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What each head says at each moment, [heads, moments, outputs]: by frame, or from all that came before the moment."""
+        """Each head's prediction over time: times [N] and [heads, N, outputs]; per frame, or for the prefix that ends at each
+        time."""
         spec = self.checkpoint.spec
         if spec.reference:
             times = max((streams[m].times for m in spec.inputs), key=len)
@@ -359,7 +356,7 @@ class Analyzer:
                     {k: v.expand(chunk, -1) for k, v in batch.present.items()},
                 )
                 soon = self.checkpoint.model(rows.masked(**mask))
-                # Calibrated as the whole clip is: the last moment says what the heads say.
+                # Calibrated like the whole clip, so that the last prefix equals the clip's prediction.
                 by_head = [calibrate(self.checkpoint, h, soon.predictions[h], answered.nearness) for h in spec.heads]
                 chunks.append(torch.stack([spec.readable(logits) for logits in by_head]))
         return times, torch.cat(chunks, 1).numpy()

@@ -1,4 +1,4 @@
-"""Where models run: the CPU, or any CUDA device of this machine."""
+"""The devices on which models run: the CPU, or any CUDA device of this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CPU = "cpu"
 
 
 def devices() -> dict[str, str]:
-    """The devices available, as torch calls them, each with a name for people; the CPU first."""
+    """The available devices, torch's name -> display name, the CPU first."""
     named = {CPU: "CPU"}
     for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         memory = torch.cuda.get_device_properties(i).total_memory
@@ -25,9 +25,9 @@ def devices() -> dict[str, str]:
 
 
 def place(model: AVModel, device: str) -> AVModel:
-    """Move a model to a device, in place. What it is asked goes there and what it answers comes back to the CPU.
+    """Move a model to a device, in place. Its inputs are moved there, and its outputs to the CPU.
 
-    So nobody who asks needs to know where a model lives; gradients pass both ways.
+    So callers need not know the model's device. Gradients pass both ways.
 
     Raises:
         UserError: when this machine has no such device, or the model does not fit into its memory.
@@ -45,7 +45,7 @@ def place(model: AVModel, device: str) -> AVModel:
 
 
 def lend(model: AVModel, device: torch.device | str) -> None:
-    """Let a model on ``device`` be asked with tensors of any device, and answer with tensors on the CPU."""
+    """Hook a model on ``device`` so that it accepts tensors on any device, and returns tensors on the CPU."""
 
     def there(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return (args[0].to(device), *args[1:])
@@ -68,7 +68,7 @@ def _back(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def memory() -> dict[str, int]:
-    """Bytes in use: by this process (resident), and by its tensors on each CUDA device that has any."""
+    """Memory in bytes: of this process (resident), and of its tensors on each CUDA device that has any."""
     used = {CPU: _resident()}
     if torch.cuda.is_available():
         used |= {f"cuda:{i}": n for i in range(torch.cuda.device_count()) if (n := torch.cuda.memory_allocated(i))}
@@ -76,7 +76,7 @@ def memory() -> dict[str, int]:
 
 
 def release() -> None:
-    """Give memory that no tensor uses any more back to the GPUs."""
+    """Return cached memory to the GPUs."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
@@ -86,7 +86,7 @@ def _resident() -> int:
         with open("/proc/self/status", encoding="utf-8") as status:
             return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmRSS"))
     except (OSError, StopIteration):
-        # Elsewhere than on Linux only the peak is told, in bytes on a Mac.
+        # Only Linux reports current memory; elsewhere there is the peak, on a Mac in bytes.
         import resource
 
         return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -1,11 +1,11 @@
-"""Errors that a person can act on."""
+"""Errors that the user can act on."""
 
 from __future__ import annotations
 
 import errno
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-"""No clip's fault: the next one would meet the same."""
+"""Disk errors that are not the clip's fault: the next clip would fail too."""
 
 
 class UserError(Exception):

@@ -1,4 +1,4 @@
-"""Where the project's own files lie, and how it starts processes of its own."""
+"""Paths of the project's own files, and commands for its own processes."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import sys
 import sysconfig
 from pathlib import Path
 
-# Beside it lie the pages, the shipped checkpoints and the papers' experiments: in a checkout and in an installed package alike.
+# The folder that also contains the pages, the shipped checkpoints and the experiments, in a checkout and in an installed package.
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINTS = ROOT / "checkpoints"
-# Where Python looks for the package itself.
+# The entry of the module search path that contains the package.
 _HOME = Path(__file__).parents[2]
 
 
 def python(module: str, *arguments: str) -> list[str]:
-    """The command that runs a module in a Python of its own. What lies in the folder that it is run in is not imported."""
+    """The command that runs a module in a new Python. Modules in the current folder are not importable."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of such a process: it finds the package where this one found it."""
+    """The environment of such a process, in which the package can be imported."""
     paths = [os.environ.get("PYTHONPATH", "")]
-    # Installed packages are found anyway, and must not come before Python's own.
+    # site-packages is searched anyway, and must not come before the standard library.
     if str(_HOME) != sysconfig.get_path("purelib"):
         paths.insert(0, str(_HOME))
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | more

@@ -1,7 +1,7 @@
-"""What is taken from a clip before a model is asked: which frames go, and what stands in their place.
+"""Removes frames from a clip before the forward pass: which frames, and how they are imputed.
 
-One clip, one person's hand: every pattern is an order in which the present frames go, so that a frame that is gone at one share
-is also gone at every smaller one, and that an answer changes only because more is missing. ``core.evaluation.masking`` does the
+For one clip and interactive use: every pattern is an order in which present frames are removed. So a frame that is gone at one
+share is also gone at every smaller one, and the answer changes only because more is missing. ``core.evaluation.masking`` does the
 same for a corpus and many draws.
 """
 
@@ -34,11 +34,11 @@ PATTERN_TITLES = {
     "random": "random frames", "burst": "random bursts", "tail": "from the end", "attended": "most attended first",
     "drawn": "frames you draw",
 }  # fmt: skip
-"""A pattern -> which frames go, for people."""
+"""Pattern -> which frames are removed, for display."""
 IMPUTATION_TITLES = {
     "absent": "nothing", "zeros": "zeros", "mean": "training average", "noise": "noise", "forward-fill": "forward fill",
 }  # fmt: skip
-"""An imputation -> what stands in place of the frames that are gone, for people."""
+"""Imputation -> the replacement of removed frames, for display."""
 IMPUTATION_MEANINGS = {
     "absent": "The model is told that these frames are missing.",
     "zeros": "All features are zero; the model takes them for real frames.",
@@ -50,11 +50,11 @@ IMPUTATIONS_IN_PLACE = {
     "absent": "", "zeros": "zeros in their place", "mean": "the training average in their place", "noise": "noise in their place",
     "forward-fill": "the last frame kept repeated",
 }  # fmt: skip
-"""An imputation -> one sentence on what the model is given."""
+"""Imputation -> one sentence about the model's input."""
 
 
 def meaning(imputation: str, spec: ModelSpec) -> str:
-    """One sentence on what a model is given in place of frames that are gone. One that is not ours may not know of absence."""
+    """One sentence about the model's input at removed frames. A plugin's network may have no notion of absence."""
     if imputation != "absent" or not spec.absence:
         return IMPUTATION_MEANINGS[imputation]
     kinds = dict.fromkeys(spec.absence.values())
@@ -66,18 +66,17 @@ def meaning(imputation: str, spec: ModelSpec) -> str:
 
 @dataclass(frozen=True)
 class Perturbation:
-    """What of a clip stays, and what replaces the rest.
+    """Which part of a clip is kept, and how the rest is imputed.
 
     Attributes:
-        keep: modality -> percent of its present frames that stay, 0 to 100; a modality that is not named is whole.
-        pattern: frames go at random ("random"), in runs ("burst"), from the end ("tail"), the most attended of the
-            untouched clip first ("attended"), or exactly those in ``spans`` ("drawn"; ``keep`` has no say).
-        imputation: what is gone is not there ("absent"), or holds zeros as a feature extractor might give them ("zeros"), the
-            training set's mean, which is what zeros are once features are normalised ("mean"), noise about that mean that
-            varies as the clip's own frames do ("noise"), or the last frame before it that stayed
-            ("forward-fill"; absent where none did).
-        burst: seconds of a run, at most.
-        spans: modality -> (start, end) in seconds, the frames that go when ``pattern`` is "drawn".
+        keep: modality -> percentage of its present frames to keep, 0 to 100; other modalities stay whole.
+        pattern: frames are removed at random ("random"), in runs ("burst"), from the end ("tail"), the most attended of the whole
+            clip first ("attended"), or exactly those in ``spans`` ("drawn", which ignores ``keep``).
+        imputation: removed frames are marked absent ("absent"), or become zeros as from a feature extractor ("zeros"), the
+            training set's mean, which is zero in normalised features ("mean"), noise around that mean with the variance of the
+            clip's frames ("noise"), or the last kept frame before them ("forward-fill"; absent where there is none).
+        burst: maximum length of a run in seconds.
+        spans: modality -> (start, end) in seconds, the frames to remove when ``pattern`` is "drawn".
     """
 
     keep: Mapping[str, int] = field(default_factory=dict)
@@ -102,13 +101,13 @@ class Perturbation:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is taken away."""
+        """Whether nothing is removed."""
         if self.pattern == "drawn":
             return not any(self.spans.values())
         return all(share == WHOLE for share in self.keep.values())
 
     def facts(self) -> dict[str, Any]:
-        """What tells it from others that do something else; the same for all that do the same."""
+        """The settings that have an effect; equal for equivalent perturbations."""
         if self.whole:
             return {}
         facts: dict[str, Any] = {"pattern": self.pattern, "imputation": self.imputation}
@@ -125,11 +124,11 @@ class Perturbation:
 
 @dataclass(frozen=True)
 class Perturbed:
-    """A clip with frames taken away.
+    """A clip with frames removed.
 
     Attributes:
-        streams: what the model is given.
-        kept: modality -> [T] bool, the frames that hold what the clip holds there.
+        streams: the model's input.
+        kept: modality -> [T] bool, the frames with their original content.
     """
 
     streams: dict[str, Stream]
@@ -137,10 +136,10 @@ class Perturbed:
 
 
 def perturb(change: Perturbation, streams: Mapping[str, Stream], checkpoint: Checkpoint) -> Perturbed:
-    """Take frames from one clip.
+    """Remove frames from one clip.
 
     Args:
-        streams: as the model wants them (``core.models.inputs.model_streams``); others stay as they are.
+        streams: model input (``core.models.inputs.model_streams``); other streams are unchanged.
 
     Raises:
         UserError: as ``orders`` and ``filled`` do.
@@ -159,10 +158,10 @@ def perturb(change: Perturbation, streams: Mapping[str, Stream], checkpoint: Che
 
 
 def orders(change: Perturbation, streams: Mapping[str, Stream], checkpoint: Checkpoint) -> dict[str, np.ndarray]:
-    """Modality -> [T] int: when each frame goes, 0 first; -1 where nothing is present. Empty for frames that were drawn.
+    """Modality -> [T] int: each frame's place in the order of removal, 0 first; -1 for absent frames. Empty for "drawn".
 
     Raises:
-        UserError: for the most attended frames of a model that does not give its attention.
+        UserError: for "attended" with a model that does not return attention.
     """
     if change.pattern == "drawn":
         return {}
@@ -173,7 +172,7 @@ def orders(change: Perturbation, streams: Mapping[str, Stream], checkpoint: Chec
 
 
 def stays(change: Perturbation, modality: str, stream: Stream, rank: np.ndarray | None) -> np.ndarray:
-    """[T] bool: the present frames that are left; of n of them, floor(n * share / 100 + 1/2)."""
+    """[T] bool: the present frames to keep; floor(n * share / 100 + 1/2) of n."""
     if change.pattern == "drawn" or rank is None:
         left = np.ones(len(stream.times), bool)
         for start, end in change.spans.get(modality, ()):
@@ -184,7 +183,7 @@ def stays(change: Perturbation, modality: str, stream: Stream, rank: np.ndarray 
 
 
 def left_of(count: int, share: int) -> int:
-    """How many of ``count`` frames stay. The browser computes the same."""
+    """How many of ``count`` frames are kept. The browser computes the same."""
     return int(np.floor(count * share / WHOLE + 0.5))
 
 
@@ -192,14 +191,14 @@ def filled(batch: Batch, stay: Mapping[str, Tensor], change: Perturbation, norma
     """One clip in many states.
 
     Args:
-        batch: the clip alone, as the model wants it.
-        stay: modality -> [G, T] bool, the frames that are left in each of G states.
+        batch: the clip alone, as model input.
+        stay: modality -> [G, T] bool, the frames to keep in each of G states.
 
     Returns:
-        G rows; a modality that ``stay`` does not name is whole in each.
+        G rows; modalities not in ``stay`` are whole.
 
     Raises:
-        UserError: where the training set's mean is asked for and the checkpoint does not hold it.
+        UserError: where the training set's mean is requested and the checkpoint lacks it.
     """
     states = len(next(iter(stay.values())))
     values = {m: v.expand(states, -1, -1) for m, v in batch.values.items()}
@@ -224,9 +223,9 @@ def filled(batch: Batch, stay: Mapping[str, Tensor], change: Perturbation, norma
 
 @torch.inference_mode()
 def attention_by_frame(checkpoint: Checkpoint, streams: Mapping[str, Stream]) -> dict[str, np.ndarray]:
-    """Modality -> [T]: how much each frame of the untouched clip is attended to, the mean over all maps, layers and heads.
+    """Modality -> [T]: the attention to each frame of the whole clip, averaged over all maps, layers and heads.
 
-    A modality that no map looks at, or that is absent, is left out.
+    Modalities that are absent or not attended to are left out.
     """
     spec = checkpoint.spec
     if not spec.attention:
@@ -242,7 +241,7 @@ def attention_by_frame(checkpoint: Checkpoint, streams: Mapping[str, Stream]) ->
 
 
 def gaps(stream: Stream, kept: np.ndarray) -> list[tuple[float, float]]:
-    """The spans in seconds that were taken from a stream: present frames that are no longer, from half-way to the neighbours."""
+    """Removed spans in seconds: frames no longer present, extended half-way to their neighbours."""
     gone = np.flatnonzero(stream.present & ~kept)
     if not len(gone):
         return []
@@ -254,7 +253,7 @@ def gaps(stream: Stream, kept: np.ndarray) -> list[tuple[float, float]]:
 
 
 def padded(mask: np.ndarray, length: int) -> np.ndarray:
-    """[T] bool as long as the batch; nothing is present beyond the clip."""
+    """[T] bool padded to the batch's length with False."""
     return np.pad(mask, (0, length - len(mask)))
 
 
@@ -280,14 +279,14 @@ def _frames(seconds: float, stream: Stream) -> int:
 
 
 def _in_runs(count: int, length: int, chance: np.random.Generator) -> np.ndarray:
-    """The places 0..count in runs of ``length``, one run after the other, in random order and from a random first cut."""
+    """The indices 0..count cut into runs of ``length`` at a random offset, concatenated in random order."""
     cuts = np.arange(int(chance.integers(length)) or length, count, length)
     runs = np.split(np.arange(count), cuts)
     return np.concatenate([runs[i] for i in chance.permutation(len(runs))])
 
 
 def _blank(change: Perturbation, modality: str, values: Tensor, present: Tensor, normaliser: Normaliser) -> Tensor:
-    """[T, D] or [D], what stands in place of what is gone, normalised."""
+    """[T, D] or [D], the normalised values for removed frames."""
     if change.imputation == "zeros":
         return normaliser(modality, torch.zeros_like(values[0]))
     if modality not in normaliser.mean:

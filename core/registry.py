@@ -1,4 +1,4 @@
-"""The one small registry: names for models, strategies, layouts."""
+"""A small registry: names for models, strategies, layouts."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Registry(Generic[T]):
         return add
 
     def replace(self, name: str, entry: T) -> None:
-        """Register an entry, replacing any of the same name, because a plugin can be imported again."""
+        """Register an entry, replacing one of the same name: a plugin may be imported again."""
         self._entries[name] = entry
 
     def in_order(self) -> list[str]:
-        """The names in the order in which they came."""
+        """The names in order of registration."""
         return list(self._entries)
 
     def __getitem__(self, name: str) -> T:

@@ -1,4 +1,4 @@
-"""Time-stamped signals with presence masks: the basic types of all other packages.
+"""Signals on a common clock, with presence masks: the types that all other packages use.
 
 A missing modality is data, not an error: its row of ``present`` is all False.
 """
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Half a gigabyte.
+# Float32 values in half a gigabyte.
 _MOST_NUMBERS = 1 << 27
 
 
@@ -23,8 +23,8 @@ class Stream:
 
     Attributes:
         values: [T, D] float32.
-        times: [T] float64, frame centres in seconds on the clip's own clock.
-        present: [T] bool; False if the frame has no content (no face, silence, no track).
+        times: [T] float64, frame centres in seconds on the clip's clock.
+        present: [T] bool; False where the frame holds nothing (no face, silence, no track).
     """
 
     values: np.ndarray
@@ -39,7 +39,7 @@ class Stream:
 
     @classmethod
     def absent(cls, dim: int) -> Stream:
-        """A modality that the clip does not have: no frames, ``dim`` features wide."""
+        """A modality that the clip does not have: no frames, ``dim`` features."""
         return cls(np.zeros((0, dim), np.float32), np.zeros(0), np.zeros(0, bool))
 
     @property
@@ -47,11 +47,11 @@ class Stream:
         return bool(self.present.any())
 
     def masked(self, keep: np.ndarray) -> Stream:
-        """The same stream, with the frames absent where ``keep`` [T] is False."""
+        """The stream with frames marked absent where ``keep`` [T] is False."""
         return replace(self, present=self.present & keep)
 
     def resampled(self, times: np.ndarray) -> Stream:
-        """The stream at other times: at each of ``times`` the nearest frame, absent if none is within one frame's distance."""
+        """The stream resampled to ``times``: the nearest frame each, absent where none is within one frame's distance."""
         if not len(self.times) or not len(times):
             return Stream(np.zeros((len(times), self.values.shape[1]), np.float32), times, np.zeros(len(times), bool))
         after = np.searchsorted(self.times, times).clip(1, max(1, len(self.times) - 1))
@@ -77,11 +77,10 @@ class Stream:
 
 @dataclass(frozen=True)
 class Clip:
-    """The streams of one clip, by modality name, and its labels and annotations.
+    """The streams of one clip, by modality, and its corpus's annotations.
 
     Attributes:
-        duration: seconds.
-        annotations: attribute (arousal, valence) -> continuous annotation [T, 1], absent where it is not annotated.
+        annotations: attribute (arousal, valence) -> continuous annotation [T, 1], absent where it was not labelled.
     """
 
     id: str
@@ -92,14 +91,13 @@ class Clip:
 
 
 def reference_times(streams: Mapping[str, Stream], reference: str) -> np.ndarray:
-    """[T] seconds, the frame times of the reference modality or, if it has no frames, of the first that has any; [0] if none
-    has."""
+    """[T] frame times in seconds of ``modality``, or of the first modality that has frames if it has none; [0] if none has."""
     clocks = (streams[name].times for name in (reference, *streams) if len(streams[name].times))
     return next(clocks, np.zeros(0))
 
 
 def on_reference(streams: Mapping[str, Stream], reference: str) -> dict[str, Stream]:
-    """All streams at the frame times of the reference modality or, if it has no frames, of the first that has any."""
+    """All streams resampled to the frames of one modality (``reference_times``)."""
     times = reference_times(streams, reference)
     if not len(times):
         return dict(streams)
@@ -108,10 +106,10 @@ def on_reference(streams: Mapping[str, Stream], reference: str) -> dict[str, Str
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips padded to the same length, per modality.
+    """Clips padded to one length per modality.
 
     Attributes:
-        values: modality -> [B, T, D] float32. Absent frames contain zeros, whatever was passed in.
+        values: modality -> [B, T, D] float32. Absent frames are always zero.
         present: modality -> [B, T] bool.
     """
 
@@ -120,7 +118,7 @@ class Batch:
 
     @classmethod
     def of(cls, *, present: Mapping[str, object] | None = None, **values: object) -> Batch:
-        """Make a batch of arrays [B, T, D] by modality; all frames are present unless ``present`` [B, T] says otherwise.
+        """Make a batch of arrays [B, T, D] by modality. All frames are present unless ``present`` [B, T] says otherwise.
 
         >>> Batch.of(audio=np.ones((2, 5, 130))).present["audio"].shape
         torch.Size([2, 5])
@@ -140,7 +138,7 @@ class Batch:
 
     @classmethod
     def collate(cls, clips: Sequence[Mapping[str, Stream]], dims: Mapping[str, int]) -> Batch:
-        """Pad the streams of several clips. A clip without one of the modalities in ``dims`` gets an absent row."""
+        """Pad the streams of several clips. A modality in ``dims`` that a clip lacks becomes an absent row."""
         values, masks = {}, {}
         for name, dim in dims.items():
             streams = [clip.get(name) or Stream.absent(dim) for clip in clips]
@@ -165,19 +163,18 @@ class Batch:
         return Batch({k: v.to(device) for k, v in self.values.items()}, {k: v.to(device) for k, v in self.present.items()})
 
     def masked(self, **keep: Tensor) -> Batch:
-        """The batch with the frames absent where ``keep[modality]`` [B, T] (or a shape that broadcasts) is False."""
+        """The batch with frames marked absent where ``keep[modality]`` (broadcast to [B, T]) is False."""
         present = {k: v & keep[k].to(v.device) if k in keep else v for k, v in self.present.items()}
         return Batch(_zero_absent(self.values, present), present)
 
     def zeroed(self, **keep: Tensor) -> Batch:
-        """The batch with zeros, which count as present frames, where ``keep[modality]`` [B, T] (or a shape that broadcasts) is
-        False."""
+        """The batch with frames set to zero, but still present, where ``keep[modality]`` (broadcast to [B, T]) is False."""
         values = {k: torch.where(keep[k].to(v.device).unsqueeze(-1), v, v.new_zeros(())) if k in keep else v
                   for k, v in self.values.items()}  # fmt: skip
         return Batch(values, self.present)
 
     def completed(self, dims: Mapping[str, int]) -> Batch:
-        """The batch with an absent row for each modality of ``dims`` that it lacks."""
+        """The batch with an absent row for each modality in ``dims`` that it lacks."""
         missing = {name: dim for name, dim in dims.items() if name not in self.values}
         if not missing:
             return self
@@ -187,15 +184,17 @@ class Batch:
         return Batch({**self.values, **values}, {**self.present, **present})
 
     def synchronous(self) -> Batch:
-        """The batch with all modalities padded with absent frames to the length of the longest."""
+        """The batch with all modalities padded with absent frames to the longest one."""
         length = max(v.shape[1] for v in self.values.values())
         values = {k: F.pad(v, (0, 0, 0, length - v.shape[1])) for k, v in self.values.items()}
         present = {k: F.pad(v, (0, length - v.shape[1])) for k, v in self.present.items()}
         return Batch(values, present)
 
     def copies_at_once(self, frames: int) -> int:
-        """How many copies of the first row to run in one batch, at least 1: so that their longest modality has ``frames`` in
-        all, and that a minute of pixels fits into memory."""
+        """How many copies of the first row fit in one forward pass, at least 1.
+
+        Limited to ``frames`` frames of the longest modality in all, and by memory: a minute of pixels has to fit.
+        """
         longest = max(mask.shape[1] for mask in self.present.values())
         numbers = sum(value[0].numel() for value in self.values.values())
         return max(1, min(frames // longest, _MOST_NUMBERS // numbers))

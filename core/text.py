@@ -1,4 +1,4 @@
-"""Texts as shown to users: names out of files that are not trusted, and shares."""
+"""Text for display: untrusted names from files, and numbers."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import re
 from collections.abc import Collection
 
 _LONGEST = 80
-# What spreadsheets take for the beginning of a formula, blanks and invisible characters before it or not; a number is none.
+# What spreadsheets treat as the start of a formula, optionally after blanks and invisible characters. Numbers are excluded below.
 _FORMULA = re.compile(r"[\s\x00-\x20\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
 def shown(text: str, longest: int = _LONGEST) -> str:
-    """A name out of a file as a sentence can bear it: printable, and not too long."""
+    """An untrusted name made safe for a sentence: printable, and not too long."""
     clean = "".join(c if c.isprintable() else "�" for c in text[: longest + 1])
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"
 
 
 def spreadsheet_cell(text: str) -> str:
-    """A text as a cell of a CSV: behind an apostrophe where a spreadsheet would take it for a formula."""
+    """A text as a CSV cell, prefixed by an apostrophe where a spreadsheet would read a formula."""
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
-# Markdown as the pages' own renderer reads it. What it makes of a text after parsing (addresses, :signs:, arrows) no backslash
-# keeps it from: there an invisible joiner parts what belongs together.
+# Markdown as rendered by Streamlit. It converts some patterns after parsing (addresses, :signs:, arrows), where backslashes have
+# no effect; an invisible joiner separates their characters.
 _PARTED = re.compile(
     r"(?i)\bhttps?(?=://)|\bwww(?=\.)|(?<=[\w.+-])@(?=\w)"
     r"|:(?=(?:100|1234|[\w+/-]*[a-z_+/-][\w+/-]*):)|(?:^|(?<=\s))[-<>~](?=(?:-|=|>|->)(?:\s|$))"
@@ -35,23 +35,23 @@ _MARKUP = re.compile(
 
 
 def markdown(text: str) -> str:
-    """A text as Markdown that shows just this text, on one line: names, labels, addresses and errors are no markup."""
+    """Markdown that displays exactly this text, on one line: names, labels, addresses and errors are not markup."""
     parted = _PARTED.sub(lambda match: f"{match[0]}\N{WORD JOINER}", " ".join(text.split()))
     return _MARKUP.sub(lambda match: f"\\{match[0]}", parted)
 
 
 def percent(share: float, decimals: int = 0) -> str:
-    """A share, 0 to 1, as all displays write it: "79 %", with a space that ends no line. Its twin: core/browser/text.js."""
+    """A share, 0 to 1, in the format of all displays: "79 %", with a no-break space. Keep in sync with core/browser/text.js."""
     return f"{100 * share:.{decimals}f}\N{NO-BREAK SPACE}%"
 
 
 def signed(value: float, decimals: int = 2) -> str:
-    """A contribution or an attribute as all displays write it: "+0.42", "-0.10"."""
+    """A contribution or attribute in the format of all displays: "+0.42", "-0.10"."""
     return f"{value:+.{decimals}f}"
 
 
 def unlike(name: str, taken: Collection[str]) -> str:
-    """The name, or the name with the first number that makes it unlike all others."""
+    """The name, or if it is taken, the name with the first free number."""
     number = 1
     while (tried := name if number == 1 else f"{name} ({number})") in taken:
         number += 1

@@ -1,4 +1,4 @@
-"""One thread pool that fits the machine."""
+"""Sizes thread pools to the machine, and a fair lock."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 
 def fit_thread_pools() -> None:
-    """Keep torch and OpenCV from crowding each other: on few cores their pools slow one another many times over.
+    """Limit the thread pools of torch and OpenCV, which slow each other down many times over on few cores.
 
-    ``OMP_NUM_THREADS``, where set, is left to decide for torch.
+    ``OMP_NUM_THREADS``, if set, takes precedence for torch.
     """
     import cv2
     import torch
@@ -22,9 +22,9 @@ def fit_thread_pools() -> None:
 
 
 class Turns:
-    """A lock that is had in the order in which it was asked for, as a context.
+    """A fair lock (first come, first served), as a context manager.
 
-    ``threading.Lock`` mostly goes to whoever asks again at once: what asks a model a thousand times in a row would keep it.
+    ``threading.Lock`` is mostly reacquired by the thread that released it: a loop of a thousand forward passes would keep it.
     """
 
     def __init__(self) -> None:

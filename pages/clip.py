@@ -1,4 +1,4 @@
-"""One clip under the microscope: choose it, see what the model says of it, and play it with the model's attention."""
+"""The Clip page: choose a clip, see the model's answer, and play it with the model's attention."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from affectscope.core.errors import UserError
 
 @st.fragment
 def microscope(clip: services.Clip, model: str, result: services.Result, lanes: str, awaited: dict[str, str]) -> None:
-    """What follows the player: only this part runs again when a person seeks or moves a slider."""
+    """Everything below the player: a fragment, so that only this reruns when the user seeks or moves a slider."""
     play(clip, result, "player", lanes, awaited=awaited)
     with st.container(horizontal=True):
         notebook.popover(clip, model, notebook.answers_of(services.verdicts(result, model)))
@@ -31,7 +31,7 @@ def microscope(clip: services.Clip, model: str, result: services.Result, lanes: 
 
 
 def show_head(result: services.Result, head: str) -> None:
-    """Its heatmap, where it has one, and how its answer grows."""
+    """Show a head: its heatmap, if it has one, and its answer over time."""
     sources = session.current().view.get("sources", {})
     shown = {"map": head} if head in result.explained else {}
     session.choose_view(**shown, sources={**sources, "prediction": f"prediction.{head}"})
@@ -57,7 +57,8 @@ try:
                     why.sentence(reasons)
                     with st.container(key="clip_player"):
                         microscope(clip, model, result, why.lanes(reasons), why.awaited(reasons))
-                        # Over all that grows: a list that is open shuts where what stands before it comes, goes or moves.
+                        # Above everything that grows: an open select box closes when an element before it appears, disappears or
+                        # moves.
                         with st.container(key="explanations_row", horizontal=True):
                             why.against(reasons)
                             choose.explanations(result)

@@ -1,4 +1,4 @@
-"""Two models, one clip, one playhead: both heatmaps or their difference, both sets of lanes, both answers."""
+"""The Compare page: two models on one clip with one playhead: both heatmaps or their difference, lanes and answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from affectscope.core.errors import UserError
 def microscope(
     clip: services.Clip, both: services.Result, models: dict[str, services.Result], lanes: str, awaited: dict[str, str]
 ) -> None:
-    """What follows the player: only this part runs again when a person seeks or moves a slider."""
+    """Everything below the player: a fragment, so that only this reruns when the user seeks or moves a slider."""
     play(clip, both, "compare_player", lanes, awaited=awaited)
     with st.container(horizontal=True):
         export.popover(clip, both, models, choose.explained(next(iter(models))) or "")
@@ -33,7 +33,7 @@ try:
     elif a and b and clip:
         subject = about(clip, a, b)
         top, choice = place("compare_top", *subject), st.container()
-        # Filled last, in a place of fixed height: the player neither waits for it nor moves when it comes.
+        # Filled last, with a fixed height, so that the player neither waits for it nor moves.
         row = st.container(height=differ.HEIGHT, border=False, key="differ_row")
         below = place("compare_below", *subject)
         with choice:

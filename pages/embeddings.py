@@ -1,4 +1,4 @@
-"""Where a model puts its clips: a map of any of its vectors, a lasso, the clips inside it, and what lies near."""
+"""The Embeddings page: a map of any of a model's vectors, a lasso, the selected clips, and nearest neighbours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from affectscope.core.errors import UserError
 
 
 def asked(model: str) -> maps.Clips | None:
-    """What the model says of every clip, once it was asked."""
+    """The model's clips, once it was run on all of them."""
     clips = maps.clips(model)
     if clips is None and finished(services.ask_all(model)):
         clips = maps.clips(model)
@@ -23,7 +23,7 @@ def asked(model: str) -> maps.Clips | None:
 
 @st.fragment
 def explorer(model: str) -> None:
-    """The maps and what is chosen on them: only this part runs again when a person draws a lasso."""
+    """The maps and the selection: a fragment, so that only this reruns when the user draws a lasso."""
     if st.session_state.pop(parts.PLAY, False):
         session.go("clip")
     if st.session_state.pop("embeddings_new_clip", False):
@@ -51,7 +51,7 @@ def explore(model: str) -> None:
     slot, side_by_side, near, below = (st.container() for _ in range(4))
     main, mask = sides[0][0], choices.chosen(picked, clips)
     if mask is not None:
-        # A map that shows its lasso already can wait for its turn; what is in the lasso cannot.
+        # The map already shows its lasso, so the selected clips are drawn first.
         with below:
             parts.selection(main, picked, mask, drawing)
     shown = []

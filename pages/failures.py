@@ -1,4 +1,4 @@
-"""Where the model goes wrong: the clips that it is most confidently wrong about, its slices, its confidence, and the notes."""
+"""The Failures page: the most confident errors, slices, reliability, abstention, and the notes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checkpoints and corpora at hand: drop one in, compare all, read their cards, remove what is no longer wanted."""
+"""The Library page: checkpoints and corpora: upload, compare, read cards, remove."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the answer rests on: take sound and picture away by hand, and see what the model says to the rest."""
+"""The Masking page: remove sound and picture interactively, and see the model's answer to the rest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VIEWS = {"": "This clip", "corpus": "All clips: robustness"}
 
 @st.fragment
 def table(clip: services.Clip, model: str) -> None:
-    """The board and the player: only this part runs again when a person lets go of a slider."""
+    """The board and the player: a fragment, so that only this reruns when the user releases a slider."""
     subject = f"{model} {clip.corpus} {clip.id}" + (f" face {clip.face}" if clip.face else "")
     state.keep(st.session_state.get(BOARD, {}).get("state"), subject)
     spec = grids.spec(model)
@@ -58,7 +58,7 @@ def table(clip: services.Clip, model: str) -> None:
 
 
 def masked(clip: services.Clip, model: str, change: Perturbation) -> services.Result | None:
-    """What the model makes of what it is given; None, and a bar, while nobody knows."""
+    """The analysis of the perturbed clip; None, with a progress bar, until it exists."""
     asked = (choose.explained(model), None if change.whole else change, *choose.methods())
     result = services.result(clip, model, *asked)
     if result is None and finished(services.analyse(clip, model, *asked)):
@@ -67,7 +67,7 @@ def masked(clip: services.Clip, model: str, change: Perturbation) -> services.Re
 
 
 def watch(clip: services.Clip, model: str, change: Perturbation, result: services.Result | None) -> None:
-    """The clip as the model is given it, with heatmap and lanes; as it was given it before while the new answer is made."""
+    """The perturbed clip with heatmap and lanes; the previous one until the new analysis exists."""
     about = (clip.corpus, clip.id, clip.face, model)
     if result is None:
         before, *asked = st.session_state.get(SHOWN, (None, None, None, None))
@@ -79,7 +79,7 @@ def watch(clip: services.Clip, model: str, change: Perturbation, result: service
 
 
 def remarks(result: services.Result) -> None:
-    """What is to be known of the answer: under the board, for the picture stays where it is while the hand moves."""
+    """The analysis's notices, below the board, so that the picture does not move while a slider is dragged."""
     for notice in services.timeline(result).notices:
         say.info(notice)
 
@@ -95,7 +95,7 @@ def note(clip: services.Clip, model: str, change: Perturbation, result: services
 
 
 def look(model: str) -> None:
-    """One clip by hand, or the whole corpus by shares; what is not looked at is not worked on."""
+    """One clip interactively, or curves over the corpus; only the visible one is computed."""
     clip = choose.clip(model)
     shown = (clip.corpus, clip.id, str(clip.face or ""), model) if clip else ()
     top, choice, below = place("masking_top", *shown), st.container(), place("masking_below", *shown)

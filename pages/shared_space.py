@@ -1,4 +1,4 @@
-"""How far sound and picture stand apart in the layers that both pass through, for any models: goncalves2025versatile, Fig. 4."""
+"""The Shared space page: distance of sound and picture in shared layers, for any models (goncalves2025versatile, Fig. 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train a system, watch it learn, stop it, and look at clips with what it became. Runs go on when the page is closed."""
+"""The Train page: train a system, watch and stop it, and use the result. Runs continue when the page is closed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ heading("Train")
 known = runs.all_runs()
 system = form.new_run(opened=not known)
 if known:
-    # Names alone: a select box whose labels change while it is looked at sends the old ones.
+    # Names only: a select box whose labels change while it is open sends the old ones.
     chosen = pick.pick("Run", "train.run", {name: name for name in known})
     watch.look(chosen, known)
 else:

@@ -1,4 +1,4 @@
-"""A list of clips to act on: picture, answers, facts, and a button for each thing that can be done. Every text stays text."""
+"""A list of clips as cards: picture, answers, facts, and a button per action. All text is escaped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CARDS = component(Path(__file__).parent, "cards", '<div class="cards"></div>')
 
 @dataclass(frozen=True)
 class Answer:
-    """What somebody says of the clip; ``right`` is None where that cannot be told, ``note`` stands behind it."""
+    """A statement about the clip; ``right`` is None if unknown, ``note`` follows it."""
 
     title: str
     label: str
@@ -25,7 +25,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Action:
-    """A button. The first of a card is the main one; a click on the picture does the same."""
+    """A button. The first of a card is the main one, which a click on the picture also triggers."""
 
     id: str
     label: str
@@ -34,7 +34,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Card:
-    """One clip; ``lead`` is what a person should read first, ``answers`` the rest of what is said of it."""
+    """One clip; ``lead`` is shown first, then the other ``answers``."""
 
     id: str
     title: str
@@ -48,7 +48,7 @@ class Card:
 
 
 def cards(title: str, shown: Sequence[Card], *, key: str, act: Callable[[str, str], None], empty: str = "") -> None:
-    """Show the cards under a title; ``act(card, action)`` is called when a person presses a button."""
+    """Show the cards under a title; ``act(card, action)`` is called when a button is pressed."""
     known = {(card.id, action.id) for card in shown for action in card.actions}
 
     def pressed() -> None:

@@ -1,4 +1,4 @@
-"""The list of clips in the sidebar: filtered, sorted and searched in the browser; Python hears only which clip was chosen."""
+"""The list of clips in the sidebar, filtered, sorted and searched in the browser; Python only receives the chosen clip."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _CLIPS = component(Path(__file__).parent, "clips")
 
 @dataclass(frozen=True)
 class Own:
-    """A person's own clip: it comes before those of the corpus, with a mark.
+    """One of the user's own clips, listed before those of the corpus, with a mark.
 
     Attributes:
-        label: what its owner says of it; empty where nothing was said.
+        label: the user's label; empty if none.
     """
 
     corpus: str
@@ -36,15 +36,15 @@ def clips(corpus: str, columns_url: str, own: Sequence[Own], chosen: tuple[str, 
     """Mount the list.
 
     Args:
-        corpus: whose clips ``columns_url`` lists, as app/clips/columns.py writes them; empty for none.
-        chosen: corpus and id of the clip that is looked at.
-        choose: called with corpus and id of the clip that a person chose.
+        corpus: the corpus of the clips at ``columns_url``, as written by app/clips/columns.py; empty for none.
+        chosen: corpus and id of the current clip.
+        choose: called with corpus and id of the clip that the user chose.
     """
 
     def pressed() -> None:
         chose = st.session_state[KEY].get("chose") or {}
         if chose:
-            # Until the number comes back, the list marks what was pressed last, whatever this run still says.
+            # Until the browser gets the number back, the list marks the last click, whatever this run says.
             st.session_state[_HEARD] = chose.get("serial", 0)
             choose(str(chose.get("corpus", "")), str(chose.get("id", "")))
 

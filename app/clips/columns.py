@@ -1,4 +1,4 @@
-"""The clips of a corpus in columns, for the list in the browser: a few bytes a clip, fetched once."""
+"""A corpus's clips as columns for the browser's list: a few bytes per clip, fetched once."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from affectscope.core.corpora import Corpus
 from affectscope.core.inference.table import PredictionTable
 
 _NAMED = ("label", "speaker", "intensity")
-# More pictures than this are looked for aside: each takes a look at its file.
+# For more pictures than this, files are checked in the background.
 _AT_ONCE = 200
 
 
 def url(model: str | None) -> tuple[str, str]:
-    """The corpus that a model's answers are about, by name, and where the browser finds its clips; both empty without one."""
+    """The name of the corpus for a model's predictions, and the URL of its clips; both empty without one."""
     if services.clips_of(model).empty:
         return "", ""
     source = services.corpus_of(model) if model else services.corpus()
@@ -39,7 +39,7 @@ def url(model: str | None) -> tuple[str, str]:
     )
     file = _written(which, source, prediction_table)
     if not sealed.good(file):
-        # Damaged, or swept away with what nobody had opened for a while.
+        # Damaged, or deleted as old.
         _written.clear(which, source, prediction_table)
         file = _written(which, source, prediction_table)
     return source.name, lending.lend("lists", file.stem, file)
@@ -47,7 +47,7 @@ def url(model: str | None) -> tuple[str, str]:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _written(which: tuple[str, int, int, str], _source: Corpus, _prediction_table: PredictionTable | None) -> Path:
-    """``which`` names the corpus, and what the model said of it: nothing yet, where its last is empty."""
+    """``which`` identifies the corpus and the model's predictions; its last element is empty without predictions."""
     content = json.dumps(columns(_source.table, _prediction_table), separators=(",", ":")).encode()
     path = cache_root() / "lists" / f"{sha256(content).hexdigest()[:24]}.json"
     sealed.keep(path, content)
@@ -56,12 +56,12 @@ def _written(which: tuple[str, int, int, str], _source: Corpus, _prediction_tabl
 
 
 def columns(table: pd.DataFrame, prediction_table: PredictionTable | None = None) -> dict[str, Any]:
-    """A corpus's clips as the list takes them.
+    """A corpus's clips in the list's format.
 
     Returns:
-        ``ids``, [N] names, and of ``label``, ``speaker``, ``intensity`` and ``predicted`` what there is: names, and [N] places
-        in them, −1 for none. ``confidence`` is [N] in thousandths, −1 for none; ``right`` is [N] of 1, 0, and −1 where
-        nobody knows. ``unseen`` are the places of clips without media, of which there is no picture.
+        ``ids``, [N] names; for each of ``label``, ``speaker``, ``intensity`` and ``predicted`` that exists: names, and [N]
+        indices into them, −1 for none. ``confidence`` is [N] in thousandths, −1 for none; ``right`` is [N] of 1, 0, and −1 if
+        unknown. ``unseen``: indices of clips without media, which have no picture.
     """
     made: dict[str, Any] = {"ids": [str(clip) for clip in table.index]}
     if "path" in table and (unseen := np.flatnonzero((table["path"] == "").to_numpy()).tolist()):

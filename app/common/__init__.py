@@ -1,1 +1,1 @@
-"""What all pages share: the selection in the URL, jobs, choices, the player's place."""
+"""Shared by all pages: the selection in the URL, background jobs, choices, the player's place."""

@@ -1,4 +1,4 @@
-"""What an address says, before anybody believes it: whoever sends a link can write anything into it."""
+"""Validates URL parameters, which are untrusted: anybody can send a link."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import streamlit as st
 from affectscope.app.common import say
 from affectscope.core.text import shown
 
-# Of the query by which a person came, what has not been chosen anew since.
+# Parameters of the link that the user came by, and has not changed since.
 _CAME = "came_with"
 _LONGEST, _MOST = 20_000, 100
 _NAME = re.compile(r"[a-z]{1,20}(\.[A-Za-z0-9_.-]{1,60})?")
 
 
 def readable(query: Mapping[str, str]) -> dict[str, str]:
-    """The parameters that can be names and values of ours at all; the rest is passed over."""
+    """The parameters that have a valid form; others are ignored."""
     known = {name: value for name, value in query.items() if _NAME.fullmatch(name) and _text(value)}
     return dict(list(known.items())[:_MOST])
 
 
 def _text(value: str) -> bool:
-    # Half a character, which nothing can be written with, is none.
+    # Reject unpaired surrogates, which cannot be encoded.
     return len(value) <= _LONGEST and "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def parsed(text: str) -> Any:
-    """JSON of a parameter; None for what is none, or nests deeper than Python can follow."""
+    """A parameter's JSON; None if it is invalid, or nested too deeply for Python's parser."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -38,20 +38,20 @@ def parsed(text: str) -> Any:
 
 
 def came(query: Mapping[str, str]) -> None:
-    """Remember by which parameters a person came."""
+    """Remember the parameters of the link that the user came by."""
     st.session_state[_CAME] = dict(query)
 
 
 def told(name: str, value: str) -> bool:
-    """Whether it was the address that named this, and no choice on a page: it may name what never was."""
+    """Whether a value comes from the URL rather than a choice on a page, so that it may not exist."""
     return bool(value) and st.session_state.get(_CAME, {}).get(name) == value
 
 
 def doubt(what: str, instead: str) -> None:
-    """Say that the address names something that is not here.
+    """Tell the user that the URL names something that does not exist here.
 
     Args:
         what: "a model".
-        instead: the name of what is shown.
+        instead: the name of what is shown instead.
     """
     say.warning(f"The address names {what} that is not here: {shown(instead)} is shown.")

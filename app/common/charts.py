@@ -1,4 +1,4 @@
-"""What all charts share."""
+"""Shared settings of charts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def config(picture: str, name: str) -> dict[str, Any]:
-    """Plotly's own: the camera alone, which saves a picture of the kind chosen under this name."""
+    """Plotly's config: only the camera button, which saves a picture of the given type and name."""
     return {
         "displaylogo": False,
         "displayModeBar": True,

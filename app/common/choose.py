@@ -1,4 +1,4 @@
-"""What to look at: the model, the clip, the class to explain."""
+"""The current model, clip and explained class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from affectscope.core.explain.methods import METHODS
 
 CAUTION = "This model was trained on rendered faces; it has never seen a person"
 BEST = "of the models that come with AffectScope it reads real faces best"
-# Page -> the promises that what it shows relies on.
+# Page -> the promises (``core.checking``) that its content depends on.
 _RELIES = {
     "clip": ("repeat", "lengths", "absent", "padding", "sums", "attended", "asked", "gradients"),
     "compare": ("repeat", "lengths", "absent", "padding", "sums", "attended", "asked", "gradients"),
@@ -28,7 +28,7 @@ _RELIES = {
     "masking": ("repeat", "subsets", "nothing", "lengths", "absent", "company", "order", "padding"),
     "shared_space": ("repeat", "company", "order", "padding"),
 }
-# A promise -> what to bear in mind where it is broken.
+# Promise -> warning if a model breaks it.
 _BROKEN = {
     "repeat": "Asked the same twice, this model answers otherwise",
     "subsets": "This model needs all its modalities, or is wrong about which it has",
@@ -43,7 +43,7 @@ _BROKEN = {
     "asked": "Asked for its attention, this model answers otherwise",
     "gradients": "Its heatmaps do not follow its answer",
 }
-# What a person reads for a column of the corpus's table; "carrier" is the demo corpus's.
+# Display names of the corpus's columns; "carrier" is the demo corpus's.
 _FACTS = {
     "speaker": "speaker",
     "sex": "sex",
@@ -60,7 +60,7 @@ _CARRIERS = {
 
 
 def model() -> str | None:
-    """The checkpoint to ask: the selected one, else the first."""
+    """The current model, or the first."""
     names = list(services.models())
     if not names:
         st.error("There is no checkpoint in the folder checkpoints/: train one, or copy one there.")
@@ -72,16 +72,16 @@ def model() -> str | None:
 
 
 def _model_of(names: Sequence[str]) -> str:
-    """The model that was chosen; where none was, the one for people if a person's own clip is looked at, else the first."""
+    """The chosen model; by default the one for people if the current clip is the user's own, else the first."""
     selection = session.current()
     usual = FOR_PEOPLE if selection.corpus == services.UPLOADS and FOR_PEOPLE in names else names[0]
     return selection.model if selection.model in names else usual
 
 
 def clip(*models: str | None) -> services.Clip | None:
-    """The selected clip, else the first that the models' answers are about.
+    """The selected clip, or the first that the models cover.
 
-    An imported model has only answered its table's own clips: where it did not answer the selected one, its first is taken.
+    An imported model only covers its table's clips: if it lacks the selected one, its first is used.
     """
     selection, names = session.current(), [name for name in models if name]
     limited = [name for name in names if services.unasked(name)]
@@ -97,7 +97,7 @@ def clip(*models: str | None) -> services.Clip | None:
     table = services.clips_of(of)
     if table.empty:
         if services.corpus_name() != services.DEMO:
-            # Says why, where it cannot be read.
+            # Raises the reason if the corpus cannot be read.
             services.corpus()
         st.info("Drop a video file into the sidebar to begin.")
         return None
@@ -109,34 +109,34 @@ def clip(*models: str | None) -> services.Clip | None:
 
 
 def _as_chosen(item: services.Clip) -> services.Clip:
-    """The clip with the sound track and the face that were chosen."""
+    """The clip with the chosen audio track and face."""
     heard = services.heard(item, session.option(session.TRACK))
     return services.seen(heard, session.option(session.FACE))
 
 
 def _first(table: pd.DataFrame, limited: list[str]) -> str:
-    """The first clip, of those with media where there are any, that all these models have answered."""
+    """The first clip covered by all these models, preferably one with media."""
     answered = [services.predicted(name) for name in limited]
     shared = [str(clip) for clip in table.index if all(clip in answers for answers in answered)] or [str(table.index[0])]
     return next((clip for clip in shared if table.at[clip, "path"]), shared[0])
 
 
 def facts(item: services.Clip) -> list[str]:
-    """What the corpus knows of the clip, for a person to read."""
+    """The corpus's facts about the clip, for display."""
     known = {name: item.facts[name] for name in _FACTS if name in item.facts}
     told = [f"{_FACTS[name]} {_CARRIERS.get(value, value) if name == 'carrier' else value}" for name, value in known.items()]
     return [*told, f"face {item.face} is read"] if item.face else told
 
 
 def caution(model_name: str, page: str = "") -> str:
-    """What to bear in mind of a model: that it never saw a person, and which promises that the page relies on it breaks."""
+    """Warnings about a model: that it was never trained on people, and the promises it breaks that the page depends on."""
     best = f"{CAUTION}; {BEST}" if model_name == FOR_PEOPLE else CAUTION
     told = [best] if services.card(model_name).get("synthetic_training") else []
     return ". ".join([*told, *(broken(model_name, page) if page else ())])
 
 
 def broken(model_name: str, page: str) -> list[str]:
-    """What to bear in mind on a page of a model that is known to break promises."""
+    """Warnings for a page if the model is known to break promises."""
     known = services.broken_promises(model_name)
     return [_BROKEN[name] for name in _RELIES.get(page, ()) if name in known]
 
@@ -148,17 +148,17 @@ def explained(model_name: str) -> str | None:
 
 
 def explanation() -> str | None:
-    """How the heatmaps are made; None for the usual way."""
+    """The heatmap method; None for the default."""
     return _method(session.EXPLANATION)
 
 
 def sound_explanation() -> str | None:
-    """How the sound is explained; None for the usual way."""
+    """The sound's explanation method; None for the default."""
     return _method(session.SOUND_EXPLANATION)
 
 
 def methods() -> tuple[str | None, str | None]:
-    """How heatmaps are made, and how the sound is explained."""
+    """The methods for heatmaps and for sound."""
     return explanation(), sound_explanation()
 
 
@@ -168,8 +168,7 @@ def _method(option: str) -> str | None:
 
 
 def explanations(*results: services.Result) -> None:
-    """Select boxes of the methods for the heatmaps of these models, and for their sound: those that all of them have; nothing
-    where there is none."""
+    """Select boxes for the methods of heatmaps and sound that all these models support; nothing without any."""
     _methods("Heatmap by", session.EXPLANATION, [result.explanations for result in results])
     _methods("Sound evidence by", session.SOUND_EXPLANATION, [result.sound_explanations for result in results])
 
@@ -191,13 +190,12 @@ def _slow(option: str, name: str) -> str:
 
 
 def list_clips_of(model_name: str) -> None:
-    """Have the sidebar list the clips of another model in this run: of two, the one that was asked about its own only."""
+    """Make the sidebar list another model's clips in this run: of two compared models, those of the imported one."""
     st.session_state[_LISTED] = model_name
 
 
 def frame() -> tuple[DeltaGenerator, DeltaGenerator]:
-    """The sidebar, alike on all pages: beside its title, and below. It stands first and is filled last: the player must not
-    wait for it."""
+    """The sidebar of all pages: places beside its title, and below. Placed first, filled last: the player need not wait."""
     with st.sidebar:
         with st.container(horizontal=True, vertical_alignment="center", height=44, border=False, key="side_head"):
             st.markdown("**AffectScope**", width="stretch")
@@ -206,7 +204,7 @@ def frame() -> tuple[DeltaGenerator, DeltaGenerator]:
 
 
 def sidebar(below: DeltaGenerator) -> None:
-    """Where everything is chosen."""
+    """Fill the sidebar with all choices."""
     listed = st.session_state.pop(_LISTED, None)
     names = list(services.models())
     model_name = _model_of(names) if names else None
@@ -221,7 +219,7 @@ def sidebar(below: DeltaGenerator) -> None:
 
 
 def corpus(model_name: str | None) -> None:
-    """Which corpus to look at, where there is more than one; an imported model has its own clips."""
+    """Choose the corpus, if there are several; an imported model has its own clips."""
     names = services.corpus_names()
     chosen = services.corpus_name()
     services.keep_looking(chosen)
@@ -241,11 +239,11 @@ def _choose_model(key: str) -> None:
 
 
 def _list(model_name: str | None) -> None:
-    """A person's own files first, then the clips that the model was asked about."""
+    """The user's own files first, then the clips that the model covers."""
     try:
         name, url = columns.url(model_name)
     except UserError:
-        # The page says why.
+        # The page shows the reason.
         name, url = "", ""
     own = [] if model_name and services.unasked(model_name) else _own_rows()
     selection = session.current()
@@ -253,7 +251,7 @@ def _list(model_name: str | None) -> None:
 
 
 def _first_of(model_name: str | None) -> str:
-    """The clip that is shown where none was chosen."""
+    """The clip that is shown if none was chosen."""
     table = services.clips_of(model_name)
     return "" if table.empty else _first(table, [model_name] if model_name and services.unasked(model_name) else [])
 

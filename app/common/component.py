@@ -1,4 +1,4 @@
-"""A component of the app: its markup, style and script, joined so that nothing of it can be pressed before its script hears."""
+"""Custom components: joins markup, style and scripts, and keeps them inert until the script is ready."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _FIRST_TAG = re.compile(r"<[a-z]+\b")
 
 
 def component(folder: Path, name: str, html: str | None = None, called: str = "") -> ComponentRenderer:
-    """What mounts ``NAME.js``, with all that it imports, and ``NAME.css``.
+    """The function that mounts ``NAME.js``, with its imports, and ``NAME.css``.
 
     Args:
-        folder: where the files lie.
-        html: the markup that it begins with; ``NAME.html`` if left out.
-        called: its own name among all components of the app, where that is not the files'.
+        folder: of the files.
+        html: initial markup; default: ``NAME.html``.
+        called: unique component name, if it differs from the files'.
     """
 
     def read(kind: str) -> str:
@@ -32,12 +32,12 @@ def component(folder: Path, name: str, html: str | None = None, called: str = ""
 
 
 def mounts(name: str, html: str, css: str, entry: Path) -> ComponentRenderer:
-    """As ``component``, of markup and style that lie elsewhere.
+    """As ``component``, for markup and style from elsewhere.
 
     Args:
-        name: its own among all components of the app.
-        html: one element, with whatever it holds.
-        entry: the script, whose ``export default function (…)`` Streamlit is to call.
+        name: unique component name.
+        html: one element and its content.
+        entry: the script, whose ``export default function (…)`` Streamlit calls.
     """
     return st.components.v2.component(
         f"affectscope_{name}", html=unheard(html), css=_UNHEARD + css, js=f"{_HEARD}\n{_run(browser.script(entry))}"
@@ -45,7 +45,7 @@ def mounts(name: str, html: str, css: str, entry: Path) -> ComponentRenderer:
 
 
 def unheard(html: str) -> str:
-    """Markup whose first element is inert until ``heard.js`` opens it.
+    """Markup whose first element is inert until ``heard.js`` enables it.
 
     Raises:
         ValueError: for markup that does not begin with an element.
@@ -56,10 +56,10 @@ def unheard(html: str) -> str:
 
 
 def _run(script: str) -> str:
-    """The script with ``heard`` around what it exports.
+    """The script with ``heard`` wrapped around its exported function.
 
     Raises:
-        ValueError: for a script that exports no function as the house writes it.
+        ValueError: for a script that does not export a function in the house style.
     """
     if script.count(_ENTRY) != 1:
         raise ValueError(f"a component's script has one line that begins with {_ENTRY!r}")

@@ -1,4 +1,4 @@
-"""One piece of background work that a part of a page waits for: begun in place of another, watched until it is there."""
+"""A background job that a part of a page waits for: replaces an earlier one, and is watched until it ends."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from affectscope.app.common import jobs
 
 
 def instead(slot: str, job_id: str) -> None:
-    """Remember, under a key of the session, which job this part waits for; the one that it waited for is cancelled."""
+    """Store under a session key which job this part waits for, and cancel the one before."""
     before = st.session_state.get(slot)
     if before and before != job_id and (old := jobs.find(before)) and not old.done:
-        # Nobody here reads it any more.
+        # Its result is no longer needed.
         jobs.cancel(old)
     st.session_state[slot] = job_id
 
 
 def watched(job_id: str) -> jobs.Job:
-    """The job, under way or failed; the page runs again where it has ended well, or has to be begun anew."""
+    """The running or failed job; reruns the page if the job succeeded or has to be started again."""
     job = jobs.find(job_id)
     if job is not None and job.done and job.cancelled:
-        # Somebody else had asked, and went on.
+        # Another session had requested it, and cancelled it.
         jobs.forget(job.id)
         job = None
     if job is None or (job.done and job.error is None):

@@ -1,4 +1,4 @@
-"""Long work off the script thread: it survives the page, and any page may ask how far it is."""
+"""Background jobs: they outlive the page, and every page can query their progress."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _CANCELLED = "The work was cancelled."
 
 
 class Cancelled(Exception):
-    """Raised inside the work at its next sign of progress."""
+    """Raised inside the work at its next progress report."""
 
 
 @dataclass
 class Job:
-    """One piece of work; its product is a file that the work wrote, so a job holds only how it went."""
+    """A job. Its result is a file, so it only stores its state."""
 
     id: str
     pool: str = "analysis"
@@ -45,15 +45,15 @@ class Job:
 
     @property
     def age(self) -> float:
-        """Seconds since it was ordered, whether it has begun or not."""
+        """Seconds since it was requested, whether or not it has started."""
         return time.monotonic() - self.ordered
 
     def wait(self, seconds: float) -> bool:
-        """True when the job ended within ``seconds``: short work needs no progress bar."""
+        """True if the job ended within ``seconds``, so that short work needs no progress bar."""
         return bool(wait([self.future], seconds).done)
 
 
-# One analysis at a time: the models keep every core busy, and two would only slow each other.
+# One analysis at a time: models use all cores, so two would only slow each other down.
 _POOLS = {
     name: ThreadPoolExecutor(1, name, fit_thread_pools)
     for name in ("analysis", "corpus", "export", "pictures", "maps", "library", "queue", "trust", "why")
@@ -63,7 +63,7 @@ _LOCK = threading.Lock()
 
 
 def ensure(job_id: str, work: Work, pool: str = "analysis") -> Job:
-    """The job of that id: the one that waits, runs or was refused, or a new one."""
+    """The job with this id, waiting, running or failed; or a new one."""
     with _LOCK:
         known = _JOBS.get(job_id)
         if known and (not known.done or known.error):
@@ -81,17 +81,17 @@ def find(job_id: str) -> Job | None:
 
 
 def about(mark: str) -> list[Job]:
-    """The jobs that wait or run and whose id has this in it."""
+    """Waiting or running jobs whose id contains ``mark``."""
     return [job for job in list(_JOBS.values()) if mark in job.id and not job.done]
 
 
 def busy() -> bool:
-    """Whether somebody waits for a single clip: what takes long should stand back."""
+    """Whether somebody waits for a single clip, to which long jobs should yield."""
     return any(not job.done and job.pool == "analysis" for job in list(_JOBS.values()))
 
 
 def standing_back(progress: Progress) -> Progress:
-    """The same, which waits at each sign of progress while somebody waits for a single clip; a cancel is heard meanwhile."""
+    """A progress function that pauses while somebody waits for a single clip; cancelling still works."""
 
     def told(stage: str, fraction: float) -> None:
         progress(stage, fraction)
@@ -103,14 +103,14 @@ def standing_back(progress: Progress) -> Progress:
 
 
 def cancel(job: Job) -> None:
-    """Stop the work at its next sign of progress, or before it begins."""
+    """Stop the work at its next progress report, or before it starts."""
     job.cancelled = True
     if job.future.cancel():
         job.error = _CANCELLED
 
 
 def forget(job_id: str) -> None:
-    """Let the work be tried again."""
+    """Forget a job, so that it can be tried again."""
     with _LOCK:
         _JOBS.pop(job_id, None)
 

@@ -1,4 +1,4 @@
-"""The app's pages: their path in the URL, and what the navigation calls them."""
+"""The app's pages: URL paths and titles."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ PAGES = {
     "train": ("Train", "model_training"),
     "library": ("Library", "inventory_2"),
 }
-"""File in pages/ -> title, and icon of the Material set. The first is the one that opens, at the path ``/``."""
+"""File in pages/ -> title, and Material icon. The first page opens at the path ``/``."""
 FIRST = next(iter(PAGES))

@@ -1,4 +1,4 @@
-"""A choice that lives in the URL: ``o.page.name``. Options are shown as text."""
+"""Choices stored in the URL: ``o.page.name``. Options are shown as plain text."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def pick(
     turn: str = "",
     help: str | None = None,
 ) -> str:
-    """A select box; what the URL names and ``options`` does not have counts as the default.
+    """A select box. A URL value that is not in ``options`` counts as the default.
 
     Args:
         name: of the option, "page.name".
-        options: value -> what a person reads.
-        default: "" takes the first.
-        turn: another one where the same options are to be read anew: a closed box keeps the words that it had.
-        help: behind a question mark.
+        options: value -> display name.
+        default: "" for the first.
+        turn: change it to redraw the same options: a closed box otherwise keeps its old labels.
+        help: shown behind a question mark.
     """
     default = default or next(iter(options))
     key, chosen = _show(label, name, options, default, turn)

@@ -1,8 +1,8 @@
 """Buttons whose presses are not lost, for pages that act where they draw them: ``if press.button(…)``.
 
-Streamlit says of a button that it was pressed in the one run that the press began. Where that run ends before it comes to the
-button, since something else was chosen, or the page turned out to need another run, nobody ever hears of the press. Here it is
-noted before the run, and told to the first run that comes to the button.
+Streamlit reports a press only in the run that it starts. If that run ends before it reaches the button, because something else
+was chosen or the page needed another run, the press is lost. Here a callback stores it before the run, and the first run that
+reaches the button gets it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def button(label: str, *, key: str, **how: Any) -> bool:
     """As ``st.button``, without a callback.
 
     Args:
-        key: one for each thing that a press does: another clip's or model's button is another one.
+        key: unique per action: another clip or model needs another key.
     """
     return _noted(st.button, label, key, how)
 
@@ -30,7 +30,7 @@ def form_submit_button(label: str, *, key: str, **how: Any) -> bool:
 
 
 def forget() -> None:
-    """On another page nobody waits for what was pressed on the one before."""
+    """Drop presses from the page before."""
     st.session_state.pop(_NOTED, None)
 
 

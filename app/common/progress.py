@@ -6,17 +6,17 @@ import streamlit as st
 
 from affectscope.app.common import jobs, say
 
-_PATIENCE = 1.5  # Seconds after it was ordered in which work may end before the page shows a bar.
+_PATIENCE = 1.5  # Seconds after the request before the page shows a progress bar.
 _STEP = 0.1
 _EVERY = 0.5
 
 
 def finished(job: jobs.Job, patience: float = _PATIENCE) -> bool:
-    """True when the job has ended well; until then a bar that names the stage, or one sentence that says what went wrong.
+    """True when the job has succeeded; until then shows a bar with the stage, or the error.
 
     Args:
-        patience: for how long the page may wait for work that was ordered just now. Meanwhile nobody is heard who presses
-            something in a part of the page that runs by itself: 0 for what takes long and stands beside such a part.
+        patience: how long the page may wait for a new job. Meanwhile clicks in the page's fragments are delayed, so use 0 for
+            long jobs beside a fragment.
     """
     if _soon(job, patience):
         if job.error is None:
@@ -28,12 +28,12 @@ def finished(job: jobs.Job, patience: float = _PATIENCE) -> bool:
 
 
 def _soon(job: jobs.Job, patience: float) -> bool:
-    """Whether the job ends before a person would want to see a bar. Whoever chooses something else meanwhile is heard at once."""
+    """Whether the job ends before a bar is due. Reacts at once if the user chooses something else."""
     if job.wait(min(_STEP, patience)):
         return True
     slot = st.empty()
     for _ in range(round((patience - job.age) / _STEP)):
-        # Streamlit listens where something is written.
+        # Streamlit checks for a new run whenever something is written.
         slot.empty()
         if job.wait(_STEP):
             return True

@@ -1,8 +1,8 @@
-"""What widgets of Streamlit's report, and whether it is news.
+"""Filters what Streamlit's widgets report.
 
-A browser sends the values of all its widgets with everything that it sends, and it is behind: of a widget that was just given
-another value it still sends the old one, and so it does of one that is gone. Both look like a person's choice. A report counts
-where it differs from what that widget showed and said before; a widget that is to show something else is a new one.
+With every message a browser sends the values of all its widgets, which may be outdated: a widget that was just given another
+value still reports the old one, and so does a removed widget. Both look like a user's choice. A report counts only if it differs
+from what that widget showed and reported before; a widget that should show something else gets a new key.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _MOST = 500
 
 
 def shows(name: str, value: Any) -> str:
-    """The key for a widget that shows ``value``: the one it had, if that is what it shows anyway, and else a new one.
+    """The key for a widget that shows ``value``: the current one if it shows that already, else a new one.
 
-    The widget is to have no value of its own: it takes this one from the session.
+    Do not give the widget a value: it takes this one from the session.
     """
     turns, known = st.session_state.setdefault(_TURNS, {}), _known()
     key = _key(name, turns.get(name, 0))
@@ -34,7 +34,7 @@ def shows(name: str, value: Any) -> str:
 
 
 def news(key: str, value: Any) -> bool:
-    """Whether the widget says something else than it showed, or said, before."""
+    """Whether the widget reports something other than it showed or reported before."""
     if key in _known() and _known()[key] == value:
         return False
     settle(key, value)
@@ -42,7 +42,7 @@ def news(key: str, value: Any) -> bool:
 
 
 def unread(reported: Mapping[str, Any], seen: str) -> bool:
-    """Whether a component of ours says this for the first time; ``seen`` is where the session keeps what it said last."""
+    """Whether a custom component reports this for the first time; ``seen`` is the session key of its last report."""
     mark = (reported.get("stamp"), reported.get("serial"))
     if st.session_state.get(seen) == mark:
         return False
@@ -51,7 +51,7 @@ def unread(reported: Mapping[str, Any], seen: str) -> bool:
 
 
 def settle(key: str, value: Any) -> None:
-    """Take note of what a widget shows."""
+    """Record what a widget shows."""
     known = _known()
     known.pop(key, None)
     known[key] = value

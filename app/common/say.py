@@ -1,6 +1,6 @@
-"""Sentences on the page. Streamlit reads Markdown; what is said here is text, whatever names, labels or addresses are in it.
+"""Text on the page. Streamlit renders Markdown; the functions here escape it, so names, labels and URLs are shown literally.
 
-All pages speak through this module where a value is part of what they say (tests/app/test_say.py sees to it).
+All pages use this module for text that contains values (checked by tests/app/test_say.py).
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def progress(share: float, sentence: object, **how: Any) -> None:
 
 
 def table(rows: pd.DataFrame, **how: Any) -> Any:
-    """A table to look at. Streamlit's own button on it writes the cells into a CSV as they are."""
-    # pandas with it, which the first page does without.
+    """A table to view. Its own download button writes cells unescaped into a CSV, so formulas are escaped here."""
+    # Imports pandas, which the first page does not need.
     from affectscope.core.export.spreadsheet import without_formulas
 
     return st.dataframe(without_formulas(rows), **how)

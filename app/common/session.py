@@ -1,4 +1,4 @@
-"""The one selection that all pages share, bound to the URL: a reload or a shared link opens the same view."""
+"""The selection shared by all pages and bound to the URL, so that a reload or a shared link opens the same view."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from affectscope.core.player import DEFAULT_VIEW
 from affectscope.core.player.tone import SCALES
 
 STRONGEST: float = DEFAULT_VIEW["time"]
-"""As the player's time: the moment that the heatmap makes most of."""
+"""Value of the player's time for the moment with the strongest heatmap."""
 _STATE = "selection"
 _WRITTEN = "selection_in_url"
-# What was in the URL before, newest last: a browser that has not heard of the newest sends one of these.
+# Previous URL queries, newest last. A browser that has not received the newest yet sends one of these.
 _OLDER = "selections_before"
 _MOST_OLDER = 100
-# Page -> the query that a person brought to it.
+# Page -> the query that the user opened it with.
 _BROUGHT = "selection_brought"
 _TURN = "turn"
 _DRAWN = "drawn_turn"
 _SEEN = "last_report"
 
-# The player's view: its field, its name in the URL, how to read it. What is at its default is not written.
+# The player's view: field, URL parameter, parser. Defaults are omitted.
 _IN_URL = {
     "time": "t", "map": "map", "heat": "heat", "scale": "scale", "opacity": "opacity", "threshold": "below", "speed": "speed",
     "loop": "loop", "muted": "muted", "layer": "layer", "head": "head", "matrix": "matrix",
@@ -40,14 +40,14 @@ _WORDS = {"scale": SCALES}
 _SOURCE = "lane."
 _OPTION = "o."
 _PAGE = "page"
-# What was drawn on a clip's lanes says nothing of another's.
+# Options of the current clip, which do not apply to another.
 TRACK = "clip.track"
 FACE = "clip.face"
 _MOST_FACES = 99
 _OF_ONE_CLIP = ("masking.spans", TRACK, FACE)
-# Options that have a short name in the URL.
+# Options with a short URL parameter.
 _SHORT = {FACE: "face"}
-# How heatmaps are made: not every model can be looked through in every way.
+# The heatmap method; not every model supports every one.
 EXPLANATION = "clip.explanation"
 SOUND_EXPLANATION = "clip.sound_explanation"
 _PLACES = ("corpus", "clip", "model", "explain")
@@ -58,10 +58,10 @@ class Selection:
     """What is being looked at.
 
     Attributes:
-        corpus, clip, model: names; empty means the app's first choice.
-        explain: the class to explain; empty means the predicted one.
-        options: what the pages let a person choose beyond that, "page.name" -> value; what is at its default is left out.
-        view: the player's fields, as app/player describes them.
+        corpus, clip, model: names; empty for the default.
+        explain: the class to explain; empty for the predicted one.
+        options: further choices on pages, "page.name" -> value; defaults are left out.
+        view: the player's fields, as described in app/player.
     """
 
     corpus: str = ""
@@ -73,8 +73,11 @@ class Selection:
 
 
 def current() -> Selection:
-    """The selection of this session. The URL wins where a person came by link, or went back; what the browser sends before it
-    has heard of the last choice is an older URL of ours, and says nothing."""
+    """The session's selection.
+
+    The URL takes precedence if the user came by a link or went back. Before the browser has received the last choice, it sends
+    one of our older URLs, which is ignored.
+    """
     asked = st.query_params.to_dict()
     if _STATE not in st.session_state:
         _take(asked)
@@ -97,19 +100,21 @@ def _take(query: dict[str, str]) -> None:
 
 
 def _went_back() -> bool:
-    """Whether the browser's Back or Forward brought this URL."""
+    """Whether the URL comes from the browser's Back or Forward button."""
     context = get_script_run_ctx()
     return context is not None and context.is_history_navigation
 
 
 def turn() -> int:
-    """The number of what is looked at: it rises with every choice of corpus, clip or model. What a component shows belongs to
-    one turn; sent along and returned with what a person did, it tells whether that is about what is still there."""
+    """A counter that increases with every choice of corpus, clip or model.
+
+    Components send it back with user actions, which tells whether these are about what is still shown.
+    """
     return st.session_state.get(_TURN, 0)
 
 
 def enter(page: str) -> None:
-    """Come to a page. Streamlit empties the URL on the way from page to page; the selection goes along all the same."""
+    """Enter a page. Streamlit clears the URL on page changes; the selection is kept."""
     came_from = st.session_state.get(_PAGE)
     st.session_state[_PAGE] = page
     if came_from != page:
@@ -118,40 +123,43 @@ def enter(page: str) -> None:
     if brought and not _went_back():
         _write()
         st.session_state[_BROUGHT][page] = st.session_state[_WRITTEN]
-        # Until the browser hears of that, it sends what Streamlit left.
+        # Until the browser receives the new URL, it sends the cleared one.
         st.session_state[_OLDER].append({})
 
 
 def drawn() -> None:
-    """Take note that the page is being made for what is looked at now."""
+    """Record that the page is drawn for the current selection."""
     current()
     st.session_state[_DRAWN] = turn()
 
 
 def moved_on() -> bool:
-    """Whether something else is looked at than what the page was made for. A browser that sends a choice together with a report
-    of a fragment has only the fragment run again: the choice is taken, and the page still shows the one before."""
+    """Whether the selection has changed since the page was drawn.
+
+    If a browser sends a choice together with a fragment's report, only the fragment reruns: the choice is stored, but the page
+    still shows the one before.
+    """
     return st.session_state.get(_DRAWN, turn()) != turn()
 
 
 def go(page: str) -> NoReturn:
-    """Turn to another page, by its file's name; the selection goes along."""
+    """Switch to another page, by its file's name; the selection is kept."""
     st.switch_page(f"../pages/{page}.py")
 
 
 def option(name: str, default: str = "") -> str:
-    """What a person chose on a page, "page.name"; in the URL as long as it is not the default."""
+    """A choice on a page, "page.name"; in the URL unless it is the default."""
     return current().options.get(name, default)
 
 
 def with_option(name: str, value: str, default: str = "") -> dict[str, str]:
-    """All options, with another choice of one."""
+    """All options, with one changed."""
     options = {k: v for k, v in current().options.items() if k != name}
     return options | ({name: value} if value != default else {})
 
 
 def with_face(options: dict[str, str], face: object) -> dict[str, str]:
-    """Options with the face that a player reports; the first needs no saying, and 0 says that there is no choice."""
+    """Options with the face that a player reports; the first is the default, and 0 means no choice."""
     if not isinstance(face, int) or not 0 < face <= _MOST_FACES:
         return options
     rest = {name: value for name, value in options.items() if name != FACE}
@@ -159,26 +167,26 @@ def with_face(options: dict[str, str], face: object) -> dict[str, str]:
 
 
 def elsewhere(options: dict[str, str]) -> dict[str, str]:
-    """Options without those that mean one clip alone."""
+    """Options without those specific to one clip."""
     return {name: value for name, value in options.items() if name not in _OF_ONE_CLIP}
 
 
 def choose_option(name: str, value: str, default: str = "") -> None:
-    """Remember a choice in the selection and its URL."""
+    """Store a choice in the selection and the URL."""
     update(options=with_option(name, value, default))
 
 
 def view() -> dict[str, Any]:
-    """What the player is to show."""
+    """The view for the player."""
     return {**current().view, "explain": current().explain}
 
 
 def update(*, time: float = STRONGEST, head: str = "", **changes: Any) -> Selection:
-    """Change the selection and the URL with it.
+    """Change the selection and the URL.
 
     Args:
         time: where another clip opens, in seconds.
-        head: whose heatmap is shown over another clip; the one before if left out.
+        head: whose heatmap is shown over another clip; default: unchanged.
     """
     before = st.session_state[_STATE]
     selection = replace(before, **changes)
@@ -201,12 +209,12 @@ def update(*, time: float = STRONGEST, head: str = "", **changes: Any) -> Select
 
 
 def choose_view(**fields: Any) -> None:
-    """Have the player show something else, where it is. Of what it reports before it knows of this, only the time counts."""
+    """Change what the player shows. Of its reports before it receives this, only the time counts."""
     update(view=_chosen(current().view, **fields, stay=_stays(current().view)))
 
 
 def _stays(view: dict[str, Any]) -> bool:
-    """Whether the player has shown this clip: the time that it reports is this clip's."""
+    """Whether the player has shown this clip, so that the time it reports is this clip's."""
     return bool(view.get("stamp")) or view.get("stay", True)
 
 
@@ -215,12 +223,12 @@ def _chosen(before: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 
 def _numbered(view: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """A view that came by link has no number yet: it is another choice than the one before."""
+    """Number a view from a link, which has none, as a new choice."""
     return view if "choice" in view or "choice" not in before else {**view, "choice": before["choice"] + 1}
 
 
 def keep_view(reported: dict[str, Any] | None, timeline: str) -> bool:
-    """Take over what the player reports of the timeline that it shows, each report once: an old one must not undo the URL.
+    """Accept a player's report about the timeline that it shows, each report once, so that an old one does not undo the URL.
 
     Returns:
         True when the report was new.
@@ -239,7 +247,7 @@ def keep_view(reported: dict[str, Any] | None, timeline: str) -> bool:
 
 
 def from_query(query: dict[str, str]) -> Selection:
-    """Read a URL's parameters; what is missing or makes no sense is left at its default."""
+    """Parse URL parameters; missing or invalid ones get their default."""
     query = address.readable(query)
     view: dict[str, Any] = {}
     for name, (short, default) in _VIEW.items():
@@ -254,7 +262,7 @@ def from_query(query: dict[str, str]) -> Selection:
 
 
 def to_query(selection: Selection) -> dict[str, str]:
-    """The shortest parameters that ``from_query`` reads back as the same selection."""
+    """The shortest parameters from which ``from_query`` restores the selection."""
     query = {place: value for place, value in asdict(selection).items() if place in _PLACES and value}
     for name, (short, default) in _VIEW.items():
         value = selection.view.get(name, default)
@@ -271,7 +279,7 @@ def _read(name: str, text: str, default: Any) -> Any:
     value = address.parsed(text)
     if isinstance(default, bool) or isinstance(value, bool):
         return value if isinstance(default, bool) and isinstance(value, bool) else default
-    # Of a whole number, however long, Python can tell what is less; not whether it is finite.
+    # isfinite would overflow for huge integers; comparing them works.
     if not isinstance(value, int | float) or (isinstance(value, float) and not math.isfinite(value)):
         return default
     low, high = _RANGES[name]

@@ -1,4 +1,4 @@
-"""Five steps for who opens the app for the first time, each on the page that it speaks of."""
+"""An introduction in five steps, each on the page that it describes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OPTION = "tour.step"
 
 @dataclass(frozen=True)
 class Step:
-    """What to do on one page, which its path in the URL names; the first page's is empty."""
+    """An instruction for one page, given by its URL path; the first page's is empty."""
 
     page: str
     title: str
@@ -63,13 +63,13 @@ STEPS = (
 
 
 def show(here: str, pages: Mapping[str, StreamlitPage]) -> None:
-    """The step that this page is at, or, to who has never been here, the offer of the tour."""
+    """This page's step of the tour, or for first-time visitors the offer of it."""
     number = _number()
     if number is None and here == STEPS[0].page and not _seen().exists():
         _offer(here, pages)
     elif number is None or STEPS[number].page != here:
-        # Always a place for it: when the tour closes, what stands below must not be taken for something new. And what stood here
-        # on the page before goes now, not when this one is whole, which would then move under a person's hand.
+        # An empty placeholder keeps the positions of elements below when the tour closes, and removes the previous page's step at
+        # once, before this page is complete, so that nothing moves under the user's cursor.
         st.empty()
     else:
         _step(number, here, pages)
@@ -87,7 +87,7 @@ def _step(number: int, here: str, pages: Mapping[str, StreamlitPage]) -> None:
 
 
 def again(here: str, pages: Mapping[str, StreamlitPage]) -> None:
-    """The way back to the tour, for the foot of the sidebar."""
+    """The button to restart the tour, for the sidebar's footer."""
     if _number() is None and press.button("Tour", key="tour_again", icon=":material/explore:", type="tertiary"):
         _go(0, here, pages)
 
@@ -103,7 +103,7 @@ def _offer(here: str, pages: Mapping[str, StreamlitPage]) -> None:
 def _go(number: int, here: str, pages: Mapping[str, StreamlitPage]) -> None:
     _remember()
     session.choose_option(_OPTION, str(number + 1))
-    # To switch to the page that is open would empty its URL, and the selection with it.
+    # Switching to the current page would clear the URL, and with it the selection.
     if STEPS[number].page == here:
         st.rerun()
     st.switch_page(pages[STEPS[number].page])
@@ -125,6 +125,6 @@ def _seen() -> Path:
 
 def _remember() -> None:
     if not _seen().exists():
-        # Offered again another time, where it cannot be noted.
+        # If this cannot be stored, the tour is offered again.
         with suppress(OSError):
             write_atomically(_seen(), lambda part: part.touch())

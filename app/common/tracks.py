@@ -1,4 +1,4 @@
-"""Which of a file's sound tracks is heard, where it has several; the choice is in the URL."""
+"""Choosing one of a file's audio tracks; the choice is in the URL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from affectscope.core import media
 
 
 def menu(clip_id: str, file: Path | None) -> None:
-    """A select box of the sound tracks; nothing where there is one, or none."""
+    """A select box of the audio tracks; nothing with fewer than two."""
     if file is None or media.probe(file, inf).sound_tracks < 2:
         return
     options = {"": f"The first with sound: track {media.heard_track(file)}"}
@@ -20,7 +20,7 @@ def menu(clip_id: str, file: Path | None) -> None:
 
 
 def chosen(own: OwnClip | None) -> int | None:
-    """The track that was chosen of a person's own file; None for the first with sound."""
+    """The chosen audio track of the user's own file; None for the first that has sound."""
     number = session.option(session.TRACK)
     count = media.probe(own.original, inf).sound_tracks if own else 0
     return int(number[:6]) if number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= count else None

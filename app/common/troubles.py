@@ -1,4 +1,4 @@
-"""What the disk refuses or has damaged, a sentence each, in the sidebar of all pages until it is mended."""
+"""Disk errors and damaged files, a sentence each, in the sidebar of all pages until they are resolved."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from affectscope.core.library import dropped as library
 
 
 def show() -> None:
-    """Nothing where all is well."""
+    """Show them, if any."""
     for sentence in (*disk.troubles(), *store.remarks(), *library.remarks(), *imports.remarks()):
         say.warning(sentence)

@@ -1,4 +1,4 @@
-"""A clip in the player with what a model makes of it; what a person does there is kept in the selection."""
+"""The player with a model's analysis; the user's actions in it are stored in the selection."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ from affectscope.core.perturbation import Perturbation
 from affectscope.core.text import shown
 from affectscope.core.timeline.timeline import Timeline
 
-# Enough that no spot comes round again before the browser has heard that it is empty.
+# Enough that a spot is reused only after the browser has learnt that it is empty.
 _SPOTS = 6
 
 
 def place(name: str, *subject: str) -> DeltaGenerator:
-    """A place on the page for what is said of a subject. Of another one, nothing stays standing there while this is made: what
-    is on the page at any moment speaks of the same clip.
+    """A place on the page for one subject, so that everything on the page is about the same clip.
 
-    A block takes over what stood in it before, and what a run says twice of one spot, or had not sent when the next one began,
-    never reaches the browser. So each subject has a spot of its own, and all others are empty.
+    While another subject is prepared, the place is empty. A Streamlit block inherits its previous content, and a run may end
+    before clearing it. So each subject has its own spot, and all others are cleared.
 
     Args:
-        name: of the place; one that a page makes anew for the same subject keeps what it has.
+        name: of the place; if it is redrawn for the same subject, it keeps its content.
     """
     key = f"place.{name}"
     before, spot = st.session_state.get(key, (None, 0))
@@ -43,13 +42,13 @@ def place(name: str, *subject: str) -> DeltaGenerator:
 
 
 def settle(name: str, *subject: str) -> None:
-    """Say that a place shows all that there is of its subject: what was answered while the page was made is no news to it."""
+    """Mark a place as complete for its subject, so that answers that arrived while drawing do not trigger a redraw."""
     key = f"place.{name}"
     st.session_state[key] = subject, st.session_state[key][1]
 
 
 def about(clip: services.Clip, *models: str) -> tuple[str, ...]:
-    """The subject of a page, for ``place``: the clip, and the models whose answers have yet to be made."""
+    """The subject of a page for ``place``: the clip, and the models whose answers are still missing."""
     heard = (f"track {clip.track}",) if clip.track else ()
     seen = (f"face {clip.face}",) if clip.face else ()
     return clip.corpus, clip.id, *heard, *seen, *(name for name in models if not _known(clip, name))
@@ -69,10 +68,9 @@ def answered(
     explanation: str | None = None,
     sound: str | None = None,
 ) -> services.Result | None:
-    """The analysis, once there is one. While another class is explained, or otherwise, the clip plays on with the explanation
-    before."""
+    """The analysis, once it exists. While another class or method is computed, the previous explanation stays."""
     result = services.result(clip, model, explain, change, explanation, sound)
-    # As empty after the wait as where there was none: nothing below moves.
+    # The placeholder is empty before and after the wait, so that nothing below moves.
     slot = st.empty()
     if result is None:
         with slot.container():
@@ -91,13 +89,13 @@ def play(
     notices: bool = True,
     awaited: Mapping[str, str] | None = None,
 ) -> None:
-    """The player; the page runs again when a person has another class explained.
+    """Show the player; the page reruns when the user changes the explained class.
 
     Args:
         key: Streamlit's element key.
-        reasons_url: of lanes that join the timeline's.
-        notices: whether the player says what is to be known of the answer; else the page does.
-        awaited: group -> title of those lanes, which have their room before they come.
+        reasons_url: of further lanes to add to the timeline.
+        notices: whether the player shows the analysis's notices, instead of the page.
+        awaited: group -> title of those lanes, for which space is reserved.
     """
     if session.moved_on():
         st.rerun()
@@ -121,7 +119,7 @@ def play(
 
 
 def _known_view(result: services.Result, clip: services.Clip) -> dict[str, Any]:
-    """What the player is to show. What only the address names and this clip does not have gives way to what is shown at first."""
+    """The view for the player, with defaults for values in the URL that this clip does not have."""
     view = session.view()
     named = {"explain": "explain", "map": "map", "matrix": "matrix"}
     asked = {name: view[field] for name, field in named.items() if view.get(field) and address.told(name, str(view[field]))}
@@ -134,7 +132,7 @@ def _known_view(result: services.Result, clip: services.Clip) -> dict[str, Any]:
         if name in asked and asked[name] not in names[name]:
             view[name] = ""
             say.warning(f"The address names {what} that {shown(clip.title)} does not have: what is shown at first is shown.")
-    # Contributions come after the answer.
+    # Contribution lanes arrive after the analysis, so they are not checked.
     strange = [group for group, lane in lanes.items() if lane not in names["lanes"] and not group.startswith("contribution.")]
     if strange:
         view["sources"] = {group: lane for group, lane in view["sources"].items() if group not in strange}
@@ -143,7 +141,7 @@ def _known_view(result: services.Result, clip: services.Clip) -> dict[str, Any]:
 
 
 def _names(timeline: Path) -> dict[str, set[str]]:
-    """What a timeline has to choose from."""
+    """The choices that a timeline offers."""
     read = Timeline.from_bytes(timeline.read_bytes())
     maps = {heatmap.id for heatmap in read.heatmaps} | {heatmap.id for heatmap in read.pairs}
     matrices, lanes = {drawn.id for drawn in read.matrices}, {drawn.id for drawn in read.lanes}

@@ -1,4 +1,4 @@
-"""Two models on one clip: which two, what they say, and one timeline of both."""
+"""Two models on one clip: choosing them, their predictions, and the merged timeline."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST = 60  # In the row of clips on which they differ; the table has all.
 
 
 def chooser(a: str, b: str) -> None:
-    """Which two; A is the model of all pages."""
+    """Choose the two models; A is the model of all pages."""
     names = list(services.models())
     left, right, swap = st.columns([7, 7, 2], vertical_alignment="bottom")
     key_a, key_b = reports.shows("compare_a", a), reports.shows("compare_b", b)
@@ -46,12 +46,12 @@ def _choose_b(key: str) -> None:
 
 
 def _choose(a: str, b: str) -> None:
-    # In one step, which one press of Back undoes.
+    # One update, so that one press of Back undoes it.
     session.update(model=a, options=session.with_option(second.OPTION, b))
 
 
 def caution(a: str, b: str) -> str:
-    """What to bear in mind of models that were trained on rendered faces, or break what this page relies on."""
+    """Warnings about models that were trained on rendered faces, or break a promise that this page depends on."""
     sides = (("A", a), ("B", b))
     rendered, told = [side for side, name in sides if choose.caution(name)], []
     if len(rendered) == 2:
@@ -63,8 +63,7 @@ def caution(a: str, b: str) -> str:
 
 
 def answered(clip: services.Clip, a: str, b: str) -> tuple[services.Result, services.Result] | None:
-    """Both analyses, once there are both. While another class is explained, or otherwise, the clip plays on with the explanation
-    before."""
+    """Both analyses, once they exist. While another class or method is computed, the previous explanation stays."""
     usual = _both(clip, a, b, (None, None))
     if usual is None:
         return None
@@ -82,7 +81,7 @@ def _both(
     wanted = [(name, choose.explained(name), None, *methods) for name in (a, b)]
     found = [services.result(clip, *asked) for asked in wanted]
     open_jobs = [services.analyse(clip, *asked) for asked, known in zip(wanted, found, strict=True) if known is None]
-    # As empty after the wait as where there was none: nothing below moves.
+    # The placeholder is empty before and after the wait, so that nothing below moves.
     slot = st.empty()
     if open_jobs:
         with slot.container():
@@ -96,19 +95,19 @@ def _both(
 
 
 def together(a: services.Result, b: services.Result) -> services.Result:
-    """Both analyses as one, for the player and for what is exported from it."""
+    """Both analyses merged, for the player and for exports."""
     key = of_clip(a.key, key_of(COMPARE_VERSION, a.key, b.key))
     path = cache_root() / "compared" / f"{key}.aft"
     if not sealed.good(path):
         sealed.keep(path, merged(services.timeline(a), services.timeline(b)).to_bytes())
-    # What the player opens with comes first, as in every result.
+    # The player's default comes first, as in every result.
     explained = dict.fromkeys([pair.id for pair in services.timeline(services.Result({}, {}, key, {}, path)).pairs][:1], "")
     explained |= {f"{side}.{head}": name for side, result in (("A", a), ("B", b)) for head, name in result.explained.items()}
     return services.Result({}, {}, key, explained, path)
 
 
 def verdicts(a: services.Result, b: services.Result, names: tuple[str, str], truth: str | None) -> None:
-    """What both say, one row of cards each; where they differ, B's card says so."""
+    """Both models' predictions, a row of cards each; where they differ, B's card says so."""
     alike = agreement(a.predictions, b.predictions)
     verdict(services.verdicts(a, names[0]), truth, key="verdict_a", name=f"A · {names[0]}", sentence=sentence(a, b, truth))
     heads = ("decision", *services.heads(names[1]))
@@ -120,7 +119,7 @@ def verdicts(a: services.Result, b: services.Result, names: tuple[str, str], tru
 
 
 def sentence(a: services.Result, b: services.Result, truth: str | None) -> str:
-    """The outcome of the comparison, for a person to read."""
+    """The result of the comparison in a sentence."""
     alike = agreement(a.predictions, b.predictions)
     if "decision" not in alike:
         return "A and B answer in other terms: what they say can be read side by side, not counted as agreement."
@@ -133,7 +132,7 @@ def sentence(a: services.Result, b: services.Result, truth: str | None) -> str:
 
 
 def differing(a: str, b: str, at: services.Clip) -> None:
-    """The clips on which the two differ, furthest apart first, in a row of fixed height: one press looks at one."""
+    """The clips on which the two differ, largest distance first, in a row of fixed height; a click selects one."""
     corpus = services.corpus_of(a if services.unasked(a) else b)
     first, other = services.prediction_table(a), services.prediction_table(b)
     if first is None or other is None:
@@ -195,7 +194,7 @@ def _look(corpus: str, clip: str) -> None:
 
 
 def elsewhere(a: str, b: str) -> None:
-    """As a table, all clips on which the two differ; a click opens one here."""
+    """A table of all clips on which the two differ; a click selects one."""
     first, other = services.prediction_table(a), services.prediction_table(b)
     table = disagreements(first, other) if first and other else None
     if table is None or table.empty:

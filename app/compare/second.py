@@ -1,4 +1,4 @@
-"""The second model of a comparison: which one at first, and whether another differs more from the first."""
+"""The second model of a comparison: its default, and whether another one differs more from the first."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from affectscope.core.inference.table import PredictionTable
 from affectscope.core.timeline.compare import apart
 
 OPTION = "compare.with"
-# Asked about of their own accord, so that the page can say where two models differ; more clips take too long for that.
+# Models are run automatically on at most this many clips, to find where they differ; more would take too long.
 QUICK = 200
 _OURS = "second_model"
 
 
 def of(model: str) -> str | None:
-    """The chosen one; else the one of the same classes that differs most as far as is known now, which stays until another
-    first model or another corpus is chosen.
+    """The chosen second model; by default the one with the same classes that differs most, as far as known.
+
+    The default stays until another first model or corpus is chosen.
     """
     names = [name for name in services.models() if name != model]
     chosen, ours = session.option(OPTION), st.session_state.get(_OURS)
@@ -36,13 +37,13 @@ def of(model: str) -> str | None:
         if found is None:
             return None
         ours = st.session_state[_OURS] = (place, found)
-        # Into the address, so that a link kept from here shows the same two. Once: who goes Back is not to be held here.
+        # Stored in the URL, so that a link shows the same two; only once, so that Back works.
         session.choose_option(OPTION, found)
     return ours[1]
 
 
 def better(a: str, b: str) -> tuple[str, float, float] | None:
-    """A model that differs more from A than B does, where B was not chosen by hand: its name, and how far both are apart."""
+    """A model that differs more from A than B does, if B was not chosen by the user: its name, and both distances."""
     if not _unchosen(b):
         return None
     here, best = _apart(a, b), next(iter(_ranked(a)), b)
@@ -51,7 +52,7 @@ def better(a: str, b: str) -> tuple[str, float, float] | None:
 
 
 def seek(a: str, b: str) -> None:
-    """Ask the others of the same classes in the background, where that is soon done, so that ``better`` can tell."""
+    """Run the other models with the same classes in the background, if that is quick, so that ``better`` can compare them."""
     corpus = services.corpus()
     left = [name for name in alike(a) if not services.unasked(name) and not sealed.good(services.path_on_disk(name), old=True)]
     if _unchosen(b) and left and len(corpus.table) <= QUICK and not services.unasked(a):
@@ -59,7 +60,7 @@ def seek(a: str, b: str) -> None:
 
 
 def alike(model: str) -> list[str]:
-    """The others that answer in the same terms, in the order of the list of models; of imports those about the same clips."""
+    """The other models with the same labels, in the order of the model list; for imports, those for the same clips."""
     own = services.declared(model)
     return [
         name
@@ -78,12 +79,12 @@ def _unchosen(b: str) -> bool:
 
 
 def _ranked(model: str) -> list[str]:
-    """Those of the same terms, furthest apart first; of those that were not asked, the first that is listed."""
+    """The models with the same labels, largest distance first, then those not run yet, in list order."""
     return sorted(alike(model), key=lambda name: -(_apart(model, name) or 0.0))
 
 
 def _apart(a: str, b: str) -> float | None:
-    """How far two models' answers to the corpus at hand are apart, of prediction tables on disk; None where one has none."""
+    """Distance of two models' predictions for the current corpus, from tables on disk; None if one is missing."""
     try:
         first, second = services.path_on_disk(a), services.path_on_disk(b)
         return _measured(str(first), sealed.mark(first), str(second), sealed.mark(second))

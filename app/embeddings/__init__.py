@@ -1,4 +1,4 @@
-"""The map: thousands of clips as points, drawn and lassoed in the browser; Python hears only what was chosen."""
+"""The map: thousands of clips as points, drawn and lassoed in the browser; Python only receives the selection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIGURES = component(_HERE, "figures", '<dl class="figures"></dl>')
 
 @dataclass(frozen=True)
 class Own:
-    """A clip that the map was not drawn from, and where it would lie, in the unit square."""
+    """A clip that was not used to compute the map, and its position, in the unit square."""
 
     corpus: str
     id: str
@@ -32,15 +32,15 @@ class Own:
 
 @dataclass(frozen=True)
 class Map:
-    """What the map shows; its fields are what the browser reads.
+    """The map's content; its fields are read by the browser.
 
     Attributes:
-        points, table: where the browser finds what core/analysis/atlas.py and columns.py wrote.
-        map: a name of what is drawn, which a test can wait for.
+        points, table: URLs of the files written by core/analysis/atlas.py and columns.py.
+        map: identifies the drawing, for tests to wait for.
         colour, shape, facts: names of columns.
-        chosen: the clips that are chosen, a bit a row in base64; None for all.
-        picked: how they were chosen, where by a column: its name and values.
-        outline: the lasso in thousandths of the unit square, where it was drawn on this map.
+        chosen: the selected clips as base64 of a bit per row; None for all.
+        picked: the column and its values, if they were selected by a column.
+        outline: the lasso in thousandths of the unit square, if it was drawn on this map.
         current, neighbours: rows to ring; -1 for none.
         height: in pixels.
     """
@@ -79,7 +79,7 @@ def scatter(
 
     def pick() -> None:
         picked = heard("pick")
-        # A lasso round points that another map has taken the place of chose none of these.
+        # A lasso around points of a map that has been replaced selects nothing.
         if picked and (picked.get("kind") != "lasso" or picked.get("on") == shown.points):
             on_pick(picked)
 
@@ -110,10 +110,10 @@ class Near:
 
 
 def strip(title: str, shown: Sequence[Near], *, key: str, on_clip: Callable[[str, str, bool], None]) -> None:
-    """Pictures in a row, the first of them the clip that is selected; each can be selected, or played."""
+    """A row of pictures, starting with the current clip; each can be selected or played."""
 
     def pressed() -> None:
-        # It need not be one of these: a quick hand presses what the browser still shows.
+        # It may not be one of these: the browser may still show an older row.
         act = st.session_state[key].get("act") or {}
         if act:
             on_clip(str(act.get("corpus", "")), str(act.get("id", "")), bool(act.get("play")))
@@ -123,7 +123,7 @@ def strip(title: str, shown: Sequence[Near], *, key: str, on_clip: Callable[[str
 
 @dataclass(frozen=True)
 class Figure:
-    """A number with its name, what to compare it to, and what it means."""
+    """A number with its name, a reference value, and its meaning."""
 
     name: str
     value: str

@@ -1,4 +1,4 @@
-"""What a person chooses on the Embeddings page, bound to the URL: which vectors, which map, which colours, which clips."""
+"""The choices on the Embeddings page, bound to the URL: vectors, map, colours, selected clips."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SLIDERS: dict[str, tuple[str, Any, Any, Any, str]] = {
 
 @dataclass(frozen=True)
 class Side:
-    """One of the maps: whose vectors, and which."""
+    """One of the maps: a model and one of its embeddings."""
 
     clips: maps.Clips
     embedding: str
@@ -39,7 +39,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Pick:
-    """Which clips are chosen, and how. ``side`` and ``drawing`` are those of the map that the lasso was drawn on."""
+    """Which clips are selected, and how. ``side`` and ``drawing`` identify the map that the lasso was drawn on."""
 
     kind: str = ""
     model: str = ""
@@ -59,7 +59,7 @@ class Pick:
 
     @classmethod
     def from_text(cls, text: str) -> Pick:
-        """What ``to_text`` wrote; of nonsense, nothing."""
+        """The inverse of ``to_text``; empty for invalid text."""
         try:
             kind, *rest = address.parsed(text)
             if kind == "values":
@@ -79,7 +79,7 @@ def pick() -> Pick:
 
 
 def keep_pick(reported: dict[str, Any], side: Side, drawing: Drawing) -> None:
-    """Take over what a map reports."""
+    """Accept a map's report."""
     made = Pick()
     if reported.get("kind") == "lasso":
         corners = tuple((int(x), int(y)) for x, y in reported["corners"])
@@ -90,7 +90,7 @@ def keep_pick(reported: dict[str, Any], side: Side, drawing: Drawing) -> None:
 
 
 def chosen(picked: Pick, of: maps.Clips) -> np.ndarray | None:
-    """Which rows are chosen, [N] bool; None for all, and while the lasso's own map is not there."""
+    """The selected rows, [N] bool; None for all, and until the lasso's map exists."""
     if picked.kind == "values":
         return picking.named(of.table, picked.column, picked.values) if picked.column in of.columns else None
     drawn_on = lassoed(picked)
@@ -106,7 +106,7 @@ def chosen(picked: Pick, of: maps.Clips) -> np.ndarray | None:
 
 
 def lassoed(picked: Pick) -> Side | None:
-    """The vectors whose map a lasso was drawn on, if their model is here and was asked."""
+    """The embedding whose map a lasso was drawn on, if its model exists and was run."""
     if picked.kind != "lasso" or picked.model not in services.models():
         return None
     of = maps.clips(picked.model)
@@ -114,7 +114,7 @@ def lassoed(picked: Pick) -> Side | None:
 
 
 def drawing() -> Drawing:
-    """How the map is to be drawn."""
+    """How to draw the map."""
     method = _option("map", METHODS)
     made = {name: _number(name) for name in _SLIDERS}
     return Drawing(method, int(made["seed"]), int(made["perplexity"]), int(made["neighbours"]), float(made["min_dist"]))
@@ -138,7 +138,7 @@ def shape(of: maps.Clips) -> str:
 
 
 def controls(of: maps.Clips, other: maps.Clips | None) -> None:
-    """The row over the map."""
+    """The row of controls above the map."""
     titles = {name: column.title for name, column in of.columns.items()}
     with st.container(horizontal=True, vertical_alignment="bottom", key="embedding_controls"):
         _select("Vectors", "of", tuple(of.predictions.embeddings), help="Where in the model the map looks.")
@@ -205,13 +205,13 @@ def _keep(name: str, default: Any, key: str) -> None:
 
 
 def _option(name: str, options: Sequence[str]) -> Any:
-    """The choice in the URL, if it is one of those that there are; else the first."""
+    """The choice in the URL if it exists, else the first."""
     value = session.option(f"{_PAGE}.{name}", options[0])
     return value if value in options else options[0]
 
 
 def _doubted(title: str, name: str, options: Sequence[str], say: Callable[[str], str] = str) -> Any:
-    """As ``_option``, which says where the address names another."""
+    """As ``_option``, with a message where the URL names another."""
     asked, chosen = session.option(f"{_PAGE}.{name}", options[0]), _option(name, options)
     if asked != chosen and address.told(f"o.{_PAGE}.{name}", asked):
         address.doubt(f"a choice of “{title}”", say(chosen))

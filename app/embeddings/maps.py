@@ -1,4 +1,4 @@
-"""Cached access to maps, and the jobs that draw them. The prediction table's own cache is in app/services.py."""
+"""Cached access to maps, and the jobs that compute them. The prediction table is cached in app/services."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _ASIDE = Draughtsman()
 
 @dataclass(frozen=True)
 class Clips:
-    """What a model says of its clips, made ready for maps: a row a clip, in one order everywhere.
+    """A model's predictions prepared for maps: a row per clip, in the same order everywhere.
 
     Attributes:
         table: the prediction table's, with ``modality``.
         packed: the columns on disk, for the browser.
-        scores: how the model does on all of them.
+        scores: the model's metrics on all of them.
     """
 
     model: str
@@ -48,7 +48,7 @@ class Clips:
     digests: dict[str, str] = field(default_factory=dict)
 
     def path(self, embedding: str, drawing: Drawing) -> Path:
-        """Where the map of an embedding is, or will be."""
+        """The path of an embedding's map, which may not exist yet."""
         if embedding not in self.digests:
             self.digests[embedding] = atlas.digest(self.predictions.embeddings[embedding])
         return atlas.place_of(self.digests[embedding], drawing)
@@ -56,20 +56,20 @@ class Clips:
 
 @dataclass(frozen=True)
 class Measures:
-    """How well classes part, in the model's space and on the map; NaN where it cannot be said."""
+    """How well classes separate in the embedding space and on the map; NaN if undefined."""
 
     silhouette: tuple[float, float]
     knn: tuple[float, float]
 
 
 def clips(model: str) -> Clips | None:
-    """None while nobody has asked the model about every clip (``services.ask_all``)."""
+    """The model's clips; None until the model was run on all of them (``services.ask_all``)."""
     prediction_table = services.prediction_table(model)
     if prediction_table is None:
         return None
     made = _clips(model, prediction_table)
     if not sealed.good(made.packed):
-        # Damaged, or swept away with what nobody had opened for a while.
+        # Damaged, or deleted as old.
         _clips.clear(model, prediction_table)
         made = _clips(model, prediction_table)
     return made
@@ -77,7 +77,7 @@ def clips(model: str) -> Clips | None:
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={PredictionTable: id})
 def _clips(model: str, prediction_table: PredictionTable) -> Clips:
-    # An import does not say which modalities its clips have.
+    # An import does not tell which modalities its clips have.
     table = (
         prediction_table.table.assign(modality=columns.modalities(prediction_table.present))
         if prediction_table.present
@@ -93,10 +93,10 @@ def _clips(model: str, prediction_table: PredictionTable) -> Clips:
 
 
 def points(of: Clips, embedding: str, drawing: Drawing) -> np.ndarray | None:
-    """The map [N, 2], or None while it is not drawn. PCA is drawn at once.
+    """The map [N, 2], or None until it is computed. PCA is computed at once.
 
     Raises:
-        UserError: where no map can be drawn.
+        UserError: where no map can be computed.
     """
     path = of.path(embedding, drawing)
     if drawing.method == "PCA" and not sealed.good(path):
@@ -115,7 +115,7 @@ def url(path: Path) -> str:
 
 
 def draw(of: Clips, embedding: str, drawing: Drawing) -> jobs.Job:
-    """Draw the map, or join the drawing that is under way."""
+    """Compute the map, or join the running job."""
     path = of.path(embedding, drawing)
     return jobs.ensure(f"map-{path.stem}", partial(_draw, of.predictions.embeddings[embedding], drawing, path), "maps")
 
@@ -129,7 +129,7 @@ def _draw(vectors: np.ndarray, drawing: Drawing, path: Path, progress: jobs.Prog
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def measures(map_name: str, by: str, _of: Clips, _embedding: str, _points: np.ndarray) -> Measures:
-    """Of one grouping, in the space and on the map; clips whose class is unknown are left out."""
+    """For one grouping, in the space and on the map; clips of unknown class are left out."""
     column = _of.columns[by]
     known = np.array([name != "unknown" for name in column.names])[column.values]
     labels = column.values[known].tolist()
@@ -139,7 +139,7 @@ def measures(map_name: str, by: str, _of: Clips, _embedding: str, _points: np.nd
 
 
 def nearest(of: Clips, embedding: str, row: int, vector: np.ndarray | None, count: int) -> list[tuple[int, float]]:
-    """The clips nearest to that of a row, or to a vector of somebody's own clip, in the model's space."""
+    """The nearest clips, in the embedding space, to that of a row, or to a vector of the user's own clip."""
     vectors = of.predictions.embeddings[embedding]
     if vector is not None:
         return neighbours.nearest_to(vectors, vector, count)
@@ -152,7 +152,7 @@ def pack_bits(chosen: np.ndarray) -> str:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def lend_thumbs(model: str, prediction_table: str, ids: Sequence[str]) -> jobs.Job:
-    """Let the map show any clip's picture: a file looked at for each takes a while, so it is done aside, once."""
+    """Let the map show any clip's picture. In the background and once, because each file has to be checked."""
 
     source = services.corpus_of(model)
 
@@ -162,7 +162,7 @@ def lend_thumbs(model: str, prediction_table: str, ids: Sequence[str]) -> jobs.J
     return jobs.ensure(f"thumbs-{key_of(prediction_table, len(ids))}", work, "pictures")
 
 
-# A person's own clips: asked about one by one, and placed on maps that were drawn without them.
+# The user's own clips: run one at a time, and placed on existing maps.
 
 
 def own_table(model: str, clip: str) -> PredictionTable | None:
@@ -190,14 +190,14 @@ def _ask_own(model: str, clip: str, progress: jobs.Progress) -> None:
 
 
 def _own_path(model: str, clip: str) -> Path:
-    # By what is in the file: another stretch of a long one is another clip.
+    # By content, since another stretch of a long file is another clip.
     content = content_hash(services.clip(services.UPLOADS, clip).media)
     asked = key_of("own", services.analyzer(model).checkpoint.digest, content, *services.taken_marks(model))
     return cache_root() / "surveys" / f"{of_clip(content, asked)}.npz"
 
 
 def own_place(of: Clips, embedding: str, drawing: Drawing, clip: str) -> np.ndarray | None:
-    """Where the map would have the clip, [2], or None while nobody has sought it (``place_own``)."""
+    """The position [2] of an own clip on the map, or None until ``place_own`` has computed it."""
     spot = sealed.read_json(_own_spot(of, embedding, drawing, clip))
     return np.array([spot["x"], spot["y"]], np.float32) if spot else None
 
@@ -221,7 +221,7 @@ def _own_spot(of: Clips, embedding: str, drawing: Drawing, clip: str) -> Path:
 
 
 def in_square(spot: np.ndarray, drawn: np.ndarray) -> tuple[float, float]:
-    """A place on the map in the square that the browser draws in; far outside it is brought to the edge."""
+    """A position on the map in the browser's unit square; positions far outside are moved to the edge."""
     low, high = drawn.min(0).astype(float), drawn.max(0).astype(float)
     half = float((high - low).max()) / 2 or 1.0
     x, y = np.clip((spot - (low + high) / 2) / half, -1.1, 1.1)

@@ -1,4 +1,4 @@
-"""The parts of the Embeddings page: a map with its measures, what is chosen, and what lies near."""
+"""The parts of the Embeddings page: a map with its measures, the selection, and the nearest clips."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from affectscope.core.text import percent
 PLAY = "embeddings_play"
 _ASKED = "embeddings_asked"
 _NEAR = 8
-# Of a person's own clips: each has to be asked about and placed.
+# The user's own clips, each of which has to be run and placed.
 _MOST_OWN = 20
 _ROWS = 500
 _HEIGHT = 540
@@ -34,21 +34,21 @@ _FACTS = ("label", "predicted", "confidence", "error", "speaker", "intensity", "
 
 
 def keep_clip(corpus: str, clip: str, play: bool) -> None:
-    """A clip was chosen on a map, in the strip or in the table: it is the selected one everywhere."""
+    """Select a clip that was chosen on a map, in the strip or in the table."""
     session.update(corpus=corpus, clip=clip)
     st.session_state[PLAY] = play
     st.session_state["embeddings_new_clip"] = True
 
 
 def own_clips() -> list[str]:
-    """A person's own clips, the newest ones, and the selected one in any case."""
+    """The user's newest own clips, always including the current one."""
     selected = session.current().clip if session.current().corpus == services.UPLOADS else ""
     mine = [clip.id for clip in store.listed() if clip.file]
     return [clip for i, clip in enumerate(mine) if i < _MOST_OWN or clip == selected]
 
 
 def own_vectors(of: maps.Clips, embedding: str) -> dict[str, np.ndarray]:
-    """Those of a person's own clips that the model was asked about; the others are asked about now, in the background."""
+    """The vectors of own clips that the model was run on; the others are started in the background."""
     vectors = {}
     for clip in own_clips():
         asked = maps.own_table(of.model, clip)
@@ -59,7 +59,7 @@ def own_vectors(of: maps.Clips, embedding: str) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Shown:
-    """A map on the page: what it shows, where its figures go, and the drawing of a better one that is under way."""
+    """A map on the page: its content, the place of its figures, and the running job for a better one."""
 
     side: Side
     drawing: Drawing
@@ -70,7 +70,7 @@ class Shown:
 
 
 def draw_map(side: Side, wanted: Drawing, picked: Pick, key: str) -> Shown:
-    """The map; PCA while a better one is being drawn."""
+    """Draw the map; PCA until a better one is computed."""
     of, embedding = side.clips, side.embedding
     drawing, drawn, job = wanted, maps.points(of, embedding, wanted), None
     if drawn is None:
@@ -107,7 +107,7 @@ def draw_map(side: Side, wanted: Drawing, picked: Pick, key: str) -> Shown:
 
 
 def figures(shown: Shown) -> None:
-    """How well the classes part that the map is coloured by, in the model's space and on the map."""
+    """How well the classes shown as colours separate, in the embedding space and on the map."""
     of, colour = shown.side.clips, choices.colour(shown.side.clips)
     by = colour if colour in of.columns and of.columns[colour].classes else "label"
     if by not in of.columns or not of.columns[by].classes:
@@ -127,7 +127,7 @@ def figures(shown: Shown) -> None:
 
 
 def wait_for_better(shown: list[Shown]) -> None:
-    """The progress of maps that are being drawn."""
+    """Progress of maps that are being computed."""
     _stop_older([panel.better for panel in shown if panel.better])
     for panel in shown:
         if panel.better and finished(panel.better):
@@ -135,7 +135,7 @@ def wait_for_better(shown: list[Shown]) -> None:
 
 
 def _stop_older(now: list[jobs.Job]) -> None:
-    """What this session asked for before and no longer looks at need not be drawn to the end."""
+    """Cancel maps that this session requested and no longer shows."""
     for job in st.session_state.get(_ASKED, []):
         if not job.done and job.id not in [wanted.id for wanted in now]:
             jobs.cancel(job)
@@ -155,7 +155,7 @@ def _own(side: Side, drawing: Drawing, drawn: np.ndarray) -> list[Own]:
 
 
 def place_own_clips(side: Side, drawing: Drawing) -> None:
-    """Ask about a person's own clips and place them, once the map is there; comes after the map on the page."""
+    """Run and place the user's own clips; called after the map is drawn."""
     drawn = maps.points(side.clips, side.embedding, drawing)
     if drawn is None:
         return
@@ -173,7 +173,7 @@ def place_own_clips(side: Side, drawing: Drawing) -> None:
 
 
 def current(of: maps.Clips, embedding: str) -> tuple[int, np.ndarray | None]:
-    """The row of the selected clip, or -1; and its vector, where it is a person's own."""
+    """The row of the current clip, or -1; and its vector if it is the user's own."""
     selection = session.current()
     if selection.corpus == services.UPLOADS:
         return -1, own_vectors(of, embedding).get(selection.clip)
@@ -188,7 +188,7 @@ def _text(value: float, style: str) -> str:
 
 
 def neighbourhood(side: Side) -> None:
-    """The selected clip and those nearest to it in the model's space."""
+    """The current clip and its nearest neighbours in the embedding space."""
     of, selection = side.clips, session.current()
     row, vector = current(of, side.embedding)
     if row < 0 and vector is None:
@@ -220,7 +220,7 @@ def _near(of: maps.Clips, source: str, row: int, *more: str) -> Near:
 
 
 def selection(side: Side, picked: Pick, mask: np.ndarray | None, drawing: Drawing) -> None:
-    """Counts, metrics and a table of the chosen clips."""
+    """Counts, metrics and a table of the selected clips."""
     of = side.clips
     rows = of.table if mask is None else of.table[mask]
     overall = of.scores
@@ -249,7 +249,7 @@ def _csv(side: Side, mask: np.ndarray | None, drawing: Drawing) -> bytes:
 
 
 def _table(of: maps.Clips, rows: pd.DataFrame) -> None:
-    """The most confident errors first. A row chooses its clip."""
+    """The most confident errors first. Clicking a row selects its clip."""
     shown = picking.worst_first(rows).head(_ROWS)
     ids = [str(clip) for clip in shown.index]
     source = services.corpus_of(of.model).name
@@ -268,7 +268,7 @@ def _table(of: maps.Clips, rows: pd.DataFrame) -> None:
     def choose() -> None:
         pressed = st.session_state[key]["selection"]["rows"]
         if pressed and pressed[0] < len(ids):
-            # A fresh table next time: one that keeps its row would choose it again.
+            # Use a new table next time: one with a selected row would select it again.
             st.session_state["embeddings_turn"] = turn + 1
             keep_clip(source, ids[pressed[0]], False)
 

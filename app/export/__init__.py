@@ -1,4 +1,4 @@
-"""Take it home: one page that needs no server, an annotated video or picture, the lanes as a table, a link."""
+"""Exports: a standalone page, an annotated video or picture, the lanes as a table, a link."""
 
 from affectscope.app.export.link import copy_link
 from affectscope.app.export.menu import popover

@@ -1,4 +1,4 @@
-"""The files of the export menu: what stands around the picture, where each is kept, and what writes it."""
+"""The files of the export menu: their content, cache keys, and the jobs that write them."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from affectscope.core.player import OPACITY, SCALE, THRESHOLD
 from affectscope.core.timeline.timeline import Timeline
 from affectscope.core.why import Why, with_reasons
 
-# Part of every key: raise it whenever a file comes out otherwise.
+# Part of every cache key: raise it whenever a file's content changes.
 _VERSION = 3
 _PLAYED = ("map", "heat", "scale", "opacity", "threshold", "layer", "head", "matrix", "sources")
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is exported: a clip, what the player shows of it, whose analyses that is, and the player's view.
+    """What is exported: a clip with the player's content, the analyses, and the player's view.
 
     Attributes:
-        target: the class that is explained; "" for the model's own answer.
-        trust: model -> what was measured of its explanations, as people read it, where somebody has asked.
-        explanation: how the heatmap is made; None for the usual way.
-        against: the class that the page explains it against, or "".
+        target: the explained class; "" for the model's own prediction.
+        trust: model -> measured trust in its explanations, as displayed, if requested.
+        explanation: heatmap method; None for the default.
+        against: the class that it is compared with, or "".
     """
 
     clip: services.Clip
@@ -62,7 +62,7 @@ class Case:
 
     @property
     def heat(self) -> dict[str, Any]:
-        """How the heatmap lies on the picture."""
+        """How the heatmap is drawn over the picture."""
         shown = str(self.view.get("map") or services.main_heatmap(self.shown))
         opacity = float(self.view.get("opacity", OPACITY)) if self.view.get("heat", True) else 0.0
         threshold, scale = float(self.view.get("threshold", THRESHOLD)), str(self.view.get("scale", SCALE))
@@ -79,7 +79,7 @@ class Case:
 
 
 def predictions(model: str, result: services.Result) -> Predictions:
-    """What a model says, with its version and what to bear in mind of it."""
+    """A model's predictions, with its version and warnings."""
     digest = "" if services.unasked(model) else services.analyzer(model).checkpoint.digest
     synthetic = services.card(model).get("synthetic_training") is True
     said_by, seen, near = result.predictions, result.evidence, result.familiar
@@ -100,7 +100,7 @@ def video_path(case: Case) -> Path:
 
 
 def write_video(case: Case, progress: jobs.Progress) -> None:
-    """The annotated video; runs as a job."""
+    """Write the annotated video, as a job."""
 
     def report(share: float) -> None:
         progress("Writing the video", share)
@@ -114,9 +114,9 @@ def write_video(case: Case, progress: jobs.Progress) -> None:
 
 
 def masking(case: Case) -> dict[str, Perturbation]:
-    """Model -> which frames go on its response surface and what stands in their place, as the Masking page has it.
+    """Model -> the perturbation of its response surface, as on the Masking page.
 
-    Models that can be asked nothing are left out. Frames drawn by hand have no shares: they go at random.
+    Models that cannot be run are left out. Drawn spans have no order: their frames are removed at random.
     """
     asked = {model: state.current(services.spec(model).inputs) for model in case.models if not services.unasked(model)}
     return {
@@ -127,13 +127,13 @@ def masking(case: Case) -> dict[str, Perturbation]:
 
 def page_path(case: Case, asked: Mapping[str, Perturbation]) -> Path:
     changes = {model: [change.pattern, change.imputation, change.seed, change.burst] for model, change in asked.items()}
-    # The page tells the date that it was written on.
+    # The page states its date.
     key = key_of(_VERSION, case.shown.key, _named(case), _view(case), changes, case.against, f"{date.today()}")
     return _folder() / f"{of_clip(case.shown.key, key)}.html"
 
 
 def reasons(case: Case, model: str, progress: jobs.Progress) -> Why:
-    """Why, as the page has it: the same face, heatmap, class and, where the model knows it, the one that it is set against."""
+    """Why, as on the page: the same face, heatmap, class and, if the model knows it, the class compared with."""
     item, decision = case.clip, case.models[model].predictions.get(DECISION, {})
     said = case.target or max(decision, key=decision.__getitem__, default="")
     spec = services.spec(model)
@@ -152,7 +152,7 @@ def reasons(case: Case, model: str, progress: jobs.Progress) -> Why:
 
 
 def write_page(case: Case, asked: Mapping[str, Perturbation], out: Path, progress: jobs.Progress) -> None:
-    """The page of ``core.takehome``; runs as a job."""
+    """Write the page of ``core.takehome``, as a job."""
     models, timeline = [], case.timeline
     for model, result in case.models.items():
         change = asked.get(model)
@@ -177,7 +177,7 @@ def write_page(case: Case, asked: Mapping[str, Perturbation], out: Path, progres
 
 
 def _view(case: Case) -> dict[str, Any]:
-    """How the page opens: as the player stands, on the heatmap's strongest moment where nobody chose one."""
+    """The page's initial view: the player's, at the heatmap's strongest moment if no time was chosen."""
     return {name: case.view[name] for name in _PLAYED if name in case.view} | ({"time": case.time} if case.time else {})
 
 

@@ -1,4 +1,4 @@
-"""The button that copies the address which opens this view, and says who can open it."""
+"""The button that copies the URL of this view, and says who can open it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _LINK = component(Path(__file__).parent, "link")
 
 
 def copy_link(clip: services.Clip, model: str) -> None:
-    """Mount the button; it copies in the browser at once.
+    """Mount the button; it copies in the browser, without a server round trip.
 
     Args:
-        clip, model: go into the link where the address leaves them to a default that may change.
+        clip, model: added to the link where the URL leaves them to a default that may change.
     """
     here = {"corpus": clip.corpus, "clip": clip.id, "model": model}
     on = terms()
     tunnel = {"user": _user(), "host": socket.gethostname(), "port": int(st.get_option("server.port"))}
-    # The token itself stays where it is: who is to have it is told by whoever started the server.
+    # The token is not included: the server's owner decides who gets it.
     data = {"here": here, "tunnel": tunnel, "token": bool(on.token), "others": on.everywhere}
     _LINK(key="copy-link", data=data, width="content")
 

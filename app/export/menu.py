@@ -19,7 +19,7 @@ from affectscope.core.text import markdown
 
 _PAGE = "One HTML file that plays the clip with heatmap, lanes, answers, masking and the model's card, without a server."
 _VIDEO = "The clip with heatmap, answers by head, all classes and the lanes, to be shown to others."
-# Four buttons.
+# Height of four buttons.
 _HEIGHT = 224
 
 
@@ -32,17 +32,17 @@ def popover(
     explanation: str | None = None,
     against: str = "",
 ) -> None:
-    """The export menu; its content follows the player's time, heatmap and opacity.
+    """The export menu; it follows the player's time, heatmap and opacity.
 
     Args:
-        shown: what the player shows: one model's analysis, or two models' as one.
-        models: whose analyses these are, one or two.
-        target: the class that is explained; "" for the model's own answer.
-        trust: comes back with what was measured of a model's explanations, by its name, where somebody has asked.
-        explanation, against: as of ``files.Case``.
+        shown: the player's content: one model's analysis, or two merged.
+        models: the analyses behind it, one or two.
+        target: the explained class; "" for the model's own prediction.
+        trust: returns model -> measured trust in its explanations, if requested.
+        explanation, against: as in ``files.Case``.
     """
     menu = st.popover("Export", icon=":material/download:", on_change="rerun", key="export")
-    # The browser places a menu when it opens: one that grew as its content arrives would have no room at the window's edge.
+    # A fixed height: browsers position a menu when it opens, and one that grows later could leave the window.
     box = menu.container(height=_HEIGHT, border=False)
     if not menu.open:
         return
@@ -67,7 +67,7 @@ def popover(
 
 
 def _made(label: str, hint: str, out: Path, work: Callable[[jobs.Progress], None], name: str) -> None:
-    """A file that takes a while: a press makes it, and then it can be saved."""
+    """A file that takes a while: the first press makes it, then it can be saved."""
     if not sealed.good(out):
         wanted = f"export-{out.name}"
         if jobs.find(wanted) is None and not press.button(

@@ -1,4 +1,4 @@
-"""What the model gains by keeping silent where it is least sure: accuracy against the share of clips that it answers."""
+"""Selective prediction: accuracy against the share of clips that the model answers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ABOUT = {
 
 
 def show(looked: Looked, modalities: dict[str, tuple[str, ...]]) -> None:
-    """The curve of one head, its sentence, and its table to save; a word where there is none."""
+    """The curve of one head, a sentence about it, and a table to save; or a message if there is none."""
     if looked.predictions.task == "regression":
         st.info("This model predicts values, not classes with a probability: it is not more or less sure of one.")
         return
@@ -52,7 +52,7 @@ def show(looked: Looked, modalities: dict[str, tuple[str, ...]]) -> None:
 
 
 def words(sure: np.ndarray, right: np.ndarray) -> str:
-    """The curve in a few sentences; ``sure`` [N] is what puts the answers in order."""
+    """The curve in a few sentences; ``sure`` [N] is the ranking score."""
     whole, (half, count) = float(right.mean()), surest(sure, right)
     gained = round(100 * half) - round(100 * whole)
     change = f"{abs(gained)} points {'more' if gained > 0 else 'less'}" if gained else "no more and no less"
@@ -71,10 +71,10 @@ def _with_interval(curve: pd.DataFrame) -> pd.DataFrame:
 
 
 def figure(curve: pd.DataFrame) -> go.Figure:
-    """Accuracy against coverage, with Wilson's interval as a band, and the accuracy of all as a line.
+    """Accuracy against coverage, with Wilson's interval as a band, and the overall accuracy as a line.
 
     Args:
-        curve: of ``risk_coverage``, its last threshold named after what puts the answers in order.
+        curve: from ``risk_coverage``, its last column named after the ranking score.
     """
     sign = "steadiness" if "steadiness" in curve else "confidence"
     hints: list[Any] = [

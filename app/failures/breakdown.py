@@ -1,4 +1,4 @@
-"""What the Failures page computes of a prediction table, kept for the next look."""
+"""Cached computations on a prediction table for the Failures page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LABEL = "emotion"
 
 
 def key(model: str) -> str:
-    """Names a prediction table: what is computed of it is kept under this."""
+    """The cache key of a prediction table."""
     return services.prediction_table_id(model)
 
 
@@ -34,7 +34,7 @@ def groups(
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def parts(key: str, known: tuple[str, ...], _prediction_table: PredictionTable) -> pd.DataFrame:
-    """The corpus's columns (``columns``) that part it, the true label and the duration among them."""
+    """The corpus's columns (``columns``) that define subgroups, including the true label and the duration."""
     own = {"path", *_prediction_table.outputs} if _prediction_table.task == "regression" else {"path"}
     columns = [name for name in known if name not in own]
     table = _prediction_table.table.rename(columns={"label": LABEL})
@@ -43,7 +43,7 @@ def parts(key: str, known: tuple[str, ...], _prediction_table: PredictionTable) 
 
 
 def columns(model: str) -> tuple[str, ...]:
-    """What the corpus of a model's clips knows of each."""
+    """The columns of the corpus of a model's clips."""
     return tuple(map(str, services.clips_of(model).columns))
 
 
@@ -56,7 +56,7 @@ def by_part(
     modalities: dict[str, tuple[str, ...]],
     _prediction_table: PredictionTable,
 ) -> pd.DataFrame:
-    """Accuracy, or CCC and MAE of an attribute, in every part."""
+    """Accuracy, or CCC and MAE of an attribute, in every subgroup."""
     part = parts(key, known, _prediction_table)
     if attribute:
         found = failures.errors(_prediction_table, head, attribute)

@@ -1,4 +1,4 @@
-"""The Failures page's charts: pure functions from a table to a Plotly figure. Names are escaped: Plotly reads tags in them."""
+"""The Failures page's charts: pure functions from tables to Plotly figures. Names are escaped, because Plotly renders tags."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from affectscope.core.metrics.metrics import METRICS, Metric
 from affectscope.core.text import percent
 
 RIGHT, WRONG, QUIET = "#0072b2", "#d55e00", "#8c8c8c"
-# Saved as it is drawn; the camera saves SVG, the second button PNG.
+# The camera saves SVG, the second button PNG.
 CONFIG: dict[str, Any] = {
     "displaylogo": False,
     "displayModeBar": True,
@@ -22,12 +22,15 @@ CONFIG: dict[str, Any] = {
 
 
 def plain(text: object) -> str:
-    """A corpus's text, as Plotly shows it letter by letter."""
+    """A corpus's text, escaped for Plotly."""
     return html.escape(str(text), quote=False)
 
 
 def slices_figure(table: pd.DataFrame, measure: Metric, chosen: tuple[str, str] | None = None) -> go.Figure:
-    """A dot with its interval for every part, under its column's name, the whole as a line; ``customdata``: column, value."""
+    """A dot with its interval for every subgroup, below its column's name; a line for the total.
+
+    ``customdata``: column, value.
+    """
     whole, rows = table.iloc[0], table.iloc[1:]
     words = [
         f"{plain(r.column)} {plain(r.value)}: {measure.title} {r.score:.2f}, {r.count_} clips; 95 %: {r.low:.2f} to {r.high:.2f}"
@@ -65,7 +68,7 @@ def slices_figure(table: pd.DataFrame, measure: Metric, chosen: tuple[str, str] 
 
 
 def reliability_figure(bins: pd.DataFrame) -> go.Figure:
-    """Accuracy against confidence, with Wilson's intervals, and how many answers each bin holds."""
+    """Accuracy against confidence, with Wilson's intervals, and the count in each bin."""
     most = max(1, int(bins["count"].max()))
     middle, width = (bins["low"] + bins["high"]) / 2, bins["high"] - bins["low"]
     words = [

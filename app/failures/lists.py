@@ -1,4 +1,4 @@
-"""The list of cases: which, in what order, and what can be done with each."""
+"""The list of cases: selection, order, and actions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COLUMNS = {
     "confident": ("confidence", False), "unsure": ("confidence", True), "close": ("margin", True), "clear": ("margin", False),
     "torn": ("disagreement", False), "even": ("attention_entropy", False), "focused": ("attention_entropy", True),
 }  # fmt: skip
-# What a person reads of a column, where the cases are ordered by it.
+# Display text of the columns by which cases can be sorted.
 _MEANING = {
     "margin": "second answer {} behind",
     "disagreement": "heads disagree: {} of what they could",
@@ -47,7 +47,7 @@ ERROR_ORDERS = {"worst": "Largest error first", "best": "Smallest error first"} 
 
 @dataclass(frozen=True)
 class Looked:
-    """What the list needs beside its rows; ``attribute`` is the one that is looked at, of models that have them."""
+    """The list's context; ``attribute`` is the current one, for models of attributes."""
 
     model: str
     predictions: PredictionTable
@@ -57,7 +57,7 @@ class Looked:
 
 
 def ordered(table: pd.DataFrame, order: str) -> pd.DataFrame:
-    """Sorted; what has no value comes last, and equals stay in the corpus's order."""
+    """Sorted; missing values come last, and ties keep the corpus's order."""
     if "error" in table and order in ("worst", "best"):
         return table.sort_values("error", ascending=order == "best", kind="stable")
     if order == "worst":
@@ -70,7 +70,7 @@ def ordered(table: pd.DataFrame, order: str) -> pd.DataFrame:
 
 
 def show(title: str, table: pd.DataFrame, looked: Looked, card: Callable[[str, pd.Series, Looked], Card], empty: str) -> None:
-    """The first cases of a table, and more on demand; a press on a button leads on."""
+    """The first cases of a table, with more on demand, and their buttons."""
     count = _count()
     written = {(note.corpus, note.clip, note.model) for note in notes.find_all()[0]}
     corpus = services.corpus_of(looked.model).name
@@ -88,7 +88,7 @@ def show(title: str, table: pd.DataFrame, looked: Looked, card: Callable[[str, p
 
 
 def class_card(clip: str, row: pd.Series, looked: Looked) -> Card:
-    """A clip of a model that names classes: its answer against the true label first, and below it what the other heads say."""
+    """The card for a classifier: its prediction and the true label first, then the other heads."""
     truth = None if pd.isna(row["truth"]) else str(row["truth"])
     lead = [_answer(clip, looked, looked.head, truth, percent(row["confidence"]))]
     if truth is not None:
@@ -110,7 +110,7 @@ def _answer(clip: str, looked: Looked, head: str, truth: str | None, note: str =
 
 
 def value_card(attribute: str) -> Callable[[str, pd.Series, Looked], Card]:
-    """A clip of a model of attributes."""
+    """The card for a model of attributes."""
 
     def card(clip: str, row: pd.Series, looked: Looked) -> Card:
         place = looked.predictions.outputs.index(attribute)
@@ -130,7 +130,7 @@ def value_card(attribute: str) -> Callable[[str, pd.Series, Looked], Card]:
 
 
 def _of_order(row: pd.Series, order: str) -> tuple[str, ...]:
-    """The number that a list is ordered by, where no card shows it anyway."""
+    """The number that a list is sorted by, if the card does not show it anyway."""
     column = _COLUMNS.get(order, ("", False))[0]
     if column not in _MEANING or column not in row or pd.isna(row[column]):
         return ()
@@ -138,14 +138,14 @@ def _of_order(row: pd.Series, order: str) -> tuple[str, ...]:
 
 
 def _with_actions(card: Card, row: pd.Series, noted: bool, asked: bool) -> Card:
-    """``asked``: whether the model is here, to explain itself."""
+    """``asked``: whether the model can be run, for explanations."""
     actions = []
     if not asked:
         actions += [Action("said", "Play", "Play the clip with what was imported of it")] if card.picture else []
     elif "correct" in row:
         predicted, truth = str(row["predicted"]), row["truth"]
         actions.append(Action("said", f"Why {predicted}?", f"Play the clip and explain {predicted}"))
-        # A model can only explain classes that it knows.
+        # A model can only explain its own classes.
         if not pd.isna(row["truth_share"]) and str(truth) != predicted:
             actions.append(Action("true", f"Why not {truth}?", f"Play the clip and explain {truth}, the true class"))
     else:
@@ -169,9 +169,9 @@ def _act(clip: str, action: str, looked: Looked, table: pd.DataFrame) -> None:
         return
     row = table.loc[clip]
     explain = looked.attribute if "correct" not in row else str(row["truth"] if action == "true" else row["predicted"])
-    # The model's own classes can be explained; a label that only the corpus has cannot.
+    # Only the model's own classes can be explained, not labels that only the corpus has.
     explain = explain if explain in services.labels(model) and not services.unasked(model) else ""
-    # Decided by several, an answer is explained by the head that is shown anyway.
+    # A decision of several heads is explained by the default head.
     head = looked.head if looked.head != DECISION else ""
     session.update(corpus=corpus, clip=clip, model=model, explain=explain, head=head)
     session.go("masking" if action == "mask" else "clip")

@@ -1,4 +1,4 @@
-"""The Failures page's four views of one prediction table: cases, slices, reliability, and abstention."""
+"""The Failures page's four views of a prediction table: cases, slices, reliability, and abstention."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _HEADS = "Decision is the system's overall answer over its heads. A head answers
 
 
 def summary(model: str, prediction_table: PredictionTable | None) -> list[str]:
-    """What a person should know before any list."""
+    """Remarks to show before any list."""
     if prediction_table is None:
         return [f"model {model}"]
     facts = [f"model {model}", f"{len(prediction_table.table)} clips of {services.corpus_of(model).name}"]
@@ -54,7 +54,7 @@ def summary(model: str, prediction_table: PredictionTable | None) -> list[str]:
 
 
 def show(view: str, model: str, prediction_table: PredictionTable, row: DeltaGenerator) -> None:
-    """One view; ``row`` is where its choices go, beside those of the page."""
+    """One view; ``row`` is the place for its controls."""
     attribute = ""
     with row:
         heads = {h: head_title(h) for h in (DECISION, *prediction_table.heads)}
@@ -184,7 +184,7 @@ def _reliability(looked: Looked) -> None:
 
 
 def _in_slice(looked: Looked) -> np.ndarray:
-    """[N] bool: the clips of the chosen part; all of them where none is chosen."""
+    """[N] bool: the clips of the chosen subgroup; all if none is chosen."""
     part = _pair("failures.slice")
     table = breakdown.parts(breakdown.key(looked.model), breakdown.columns(looked.model), looked.predictions)
     if part is None or part[0] not in table:
@@ -218,7 +218,7 @@ def _choose_slice(key: str) -> None:
 
 
 def _pair(name: str) -> tuple[str, str] | None:
-    """An option that holds two texts."""
+    """Parse an option that holds two texts."""
     parsed = address.parsed(session.option(name))
     return (str(parsed[0]), str(parsed[1])) if isinstance(parsed, list) and len(parsed) == 2 else None
 

@@ -1,4 +1,4 @@
-"""The gate: whatever comes to the server, pages, websockets, files and uploads alike, passes here first."""
+"""Access control: every request to the server (pages, websockets, files, uploads) passes here first."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _TOKEN = "token"
 
 
 class Gate:
-    """ASGI middleware around all else.
+    """ASGI middleware around everything else.
 
     Args:
-        scripts: the pages' inline scripts, as ``headers.inline`` names them.
-        of: the terms; those of this process if left out. Asked for when somebody comes: only then is the port known.
+        scripts: the pages' inline scripts, as named by ``headers.inline``.
+        of: returns the terms; default: this process's. Called per request, because the port is not known earlier.
     """
 
     def __init__(self, app: ASGIApp, scripts: tuple[str, ...] = (), of: Callable[[], Terms] = terms) -> None:
@@ -58,7 +58,7 @@ class Gate:
 
 
 def _refusal(scope: Scope, on: Terms) -> Response | None:
-    """Why nobody who asks like this is answered; None where nothing speaks against it."""
+    """The reason to refuse a request, whoever sends it; None to allow it."""
     asked = Headers(scope=scope)
     named = asked.getlist("host")
     here = str((scope.get("server") or ("",))[0]) if on.everywhere else ""
@@ -69,7 +69,7 @@ def _refusal(scope: Scope, on: Terms) -> Response | None:
         )
     origins = asked.getlist("origin")
     socket = scope["type"] == "websocket"
-    # Browsers tell the origin of every websocket and of all that is not merely read.
+    # Browsers send the origin of every websocket, and of all requests that are not read-only.
     if any(not hosts.same(origin, named[0]) for origin in origins) and (socket or scope["method"] not in _SAFE):
         return _no(scope, FOREIGN)
     if len(origins) != 1 and (socket or len(origins) > 1):
@@ -81,7 +81,7 @@ def _refusal(scope: Scope, on: Terms) -> Response | None:
 
 
 def _let_in(scope: Scope, on: Terms) -> Response | None:
-    """What to answer who has not been let in yet, or who brings the token: it is taken from the address at once."""
+    """The response for a visitor who is not admitted yet, or who brings the token, which is removed from the URL at once."""
     asked = Headers(scope=scope)
     cookie = cookie_parser(asked.get("cookie", "")).get(visitors.named(on), "")
     visitor = visitors.owner(cookie, on)
@@ -96,7 +96,7 @@ def _let_in(scope: Scope, on: Terms) -> Response | None:
     if not known and not visitors.right(brought[-1], on):
         return _no(scope, NO_KEY)
     rest = urlencode([(name, value) for name, value in query if name != _TOKEN])
-    # One slash at the beginning: of two, browsers would make another host.
+    # Exactly one leading slash: browsers would take the text after two as another host.
     path = "/" + quote(scope["path"].lstrip("/\\"), safe="/")
     reply = RedirectResponse(f"{path}?{rest}" if rest else path, status_code=303, headers=_NO_STORE)
     if not known:

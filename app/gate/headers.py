@@ -1,4 +1,4 @@
-"""What every answer tells the browser: whose pages may show it, what it may load and run, and that its kind is not guessed."""
+"""Security headers: who may frame a page, what it may load and run, and no content sniffing."""
 
 from __future__ import annotations
 
@@ -11,30 +11,29 @@ from pathlib import Path
 from streamlit import file_util
 
 FILES = frozenset({"clips", "drops", "grids", "lists", "maps", "media", "own", "saves", "strips", "thumbs", "timelines"})
-"""First parts of the paths under which there are files and answers to scripts, no pages: what lies there runs nothing."""
+"""First path segments of files and data rather than pages; these may not run scripts."""
 _INLINE = re.compile(r"<script(?: type=\"module\")?>(.*?)</script>", re.DOTALL)
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
-    # Where a link leads to other sites, these hear nothing of the view that it stands in.
+    # Do not send the URL, and with it the view, to other sites.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Frame-Options": "SAMEORIGIN",
     "Permissions-Policy": "camera=(self), microphone=(self), geolocation=()",
 }
-# A clip that is opened by itself is played by a page that the browser makes, with a style of its own.
+# A clip opened directly is played in a page that the browser generates, with inline style.
 _OF_FILES = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 
 
 def inline(*more: str) -> tuple[str, ...]:
-    """The scripts that stand in the pages themselves, as a policy names them: Streamlit's, and those given."""
+    """The pages' inline scripts as policy sources: Streamlit's, and those given."""
     index = (Path(file_util.get_static_dir()) / "index.html").read_text(encoding="utf-8")
     texts = [*_INLINE.findall(index), *more]
     return tuple(f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in texts)
 
 
 def of_pages(scripts: Iterable[str]) -> str:
-    """The policy of a page: nothing comes from elsewhere. Streamlit writes its styles into the page, and loads the scripts of
-    components from blobs that it has made."""
+    """The policy of pages: nothing from other hosts. Streamlit inlines styles, and loads component scripts from blobs."""
     return "; ".join(
         (
             "default-src 'self'",
@@ -55,10 +54,10 @@ def of_pages(scripts: Iterable[str]) -> str:
 
 
 def headers(path: str, pages: str) -> list[tuple[bytes, bytes]]:
-    """Those of an answer.
+    """The headers of a response.
 
     Args:
-        path: that was asked for, without what stands before every path.
+        path: the requested path, without the base path.
         pages: the policy of pages.
     """
     policy = _OF_FILES if path.lstrip("/").partition("/")[0] in FILES else pages

@@ -1,7 +1,7 @@
-"""Whom a request claims to speak to (Host), and from which page it comes (Origin).
+"""Checks a request's Host and Origin.
 
-A page that somebody else wrote can have its own name point at this machine (DNS rebinding) and then speak to the server as if it
-were one of its pages. The browser gives it away by the Host that it names.
+By DNS rebinding, a foreign page can make its own name resolve to this machine, and then call the server as if it were one of its
+pages. The Host header, which the browser sets, reveals that.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252
 
 
 def name_of(host: str) -> str | None:
-    """The name in a Host header, in small letters, without port and brackets; None where it is not one."""
+    """The name in a Host header, in lower case, without port and brackets; None if it is invalid."""
     match = _HOST.fullmatch(host)
     if match is None or int(match[2] or 1) not in range(1, 65536):
         return None
@@ -31,7 +31,7 @@ def name_of(host: str) -> str | None:
 
 
 def is_loopback(name: str) -> bool:
-    """Whether a name means the very machine that it is asked on."""
+    """Whether a name means this machine itself."""
     try:
         return ip_address(name).is_loopback
     except ValueError:
@@ -42,16 +42,16 @@ def allowed(host: str, names: Collection[str], arrived_at: str = "") -> bool:
     """Whether a request for this Host is meant for us.
 
     Args:
-        names: the names that we answer to beside this machine's own.
-        arrived_at: the address of ours that the connection was made to, where everybody may come: it is no name, so that nobody
-            can have pointed it at us.
+        names: accepted names besides this machine's own.
+        arrived_at: the local address of the connection, if the server listens on all. It is not a name, so DNS rebinding cannot
+            forge it.
     """
     name = name_of(host)
     return name is not None and (is_loopback(name) or name in names or (bool(arrived_at) and name == arrived_at))
 
 
 def same(origin: str, host: str) -> bool:
-    """Whether the page that asks is one of the host's own; through a proxy either may leave out the scheme's usual port."""
+    """Whether an origin is the host's own; behind a proxy either may omit the scheme's default port."""
     try:
         parts = urlsplit(origin)
         usual = {"http": 80, "https": 443}[parts.scheme]

@@ -1,4 +1,4 @@
-"""On what terms the server lets people in: its names, and the secret where others than this machine's own can come."""
+"""The server's terms of access: accepted names, and a secret if it is reachable from other machines."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ _BYTES = 32
 
 @dataclass(frozen=True)
 class Terms:
-    """Attributes:
-    names: what the server answers to beside localhost, in small letters.
-    everywhere: whether it listens at every address of this machine.
-    token: the secret in the link; empty where only this machine can come, which needs none.
-    base: what stands before every path, "/affect", or nothing.
-    port: where it listens; part of the cookie's name, since a browser keeps one set of cookies for all ports of a host.
+    """The terms of access.
+
+    Attributes:
+        names: accepted names besides localhost, in lower case.
+        everywhere: whether it listens on all addresses of this machine.
+        token: the secret in the link; empty if only this machine can connect.
+        base: prefix of every path, "/affect", or empty.
+        port: the listening port; part of the cookie's name, since browsers share cookies between a host's ports.
     """
 
     names: frozenset[str] = frozenset()
@@ -37,10 +39,10 @@ class Terms:
 
 @cache
 def terms() -> Terms:
-    """Those of this process; without a token of its owner's choice, another one in each.
+    """This process's terms; without a configured token, a random one per process.
 
     Raises:
-        UserError: when the token that was chosen is too short.
+        UserError: when the configured token is too short.
     """
     address = str(st.get_option("server.address") or "").strip("[]").lower()
     given = [hosts.name_of(host.strip()) for host in os.environ.get(HOSTS, "").split(",") if host.strip()]
@@ -54,14 +56,16 @@ def terms() -> Terms:
 
 
 def base() -> str:
-    """What stands before every path of this server, "/affect", or nothing."""
+    """Prefix of every path of this server, "/affect", or empty."""
     path = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{path}" if path else ""
 
 
 def check(token: str) -> None:
-    """Raises:
-    UserError: when somebody could guess it.
+    """Validate a token.
+
+    Raises:
+        UserError: when it could be guessed.
     """
     if token and (len(token) < SHORTEST or not token.isprintable()):
         raise UserError(f"The token in {TOKEN} could be guessed: take {SHORTEST} characters or more, or leave it out.")

@@ -1,7 +1,7 @@
-"""Who is asking, where others than this machine's own can come: a browser that was let in, told by its cookie.
+"""Identifies admitted browsers by a cookie, where other machines can connect.
 
-The cookie is ``<visitor>.<signature>``: the visitor is drawn at random, and the signature can only be made with the link's token.
-It is not the token: who reads a cookie cannot pass the link on.
+The cookie is ``<visitor>.<signature>``: a random visitor id, and a signature that requires the link's token. The token itself is
+not in the cookie, so whoever reads one cannot pass the link on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BYTES = 16
 _YEAR = 365 * 24 * 3600
 _ORDERED: ContextVar[str | None] = ContextVar("for whom", default=None)
 T = TypeVar("T")
-# Owns nothing.
+# A visitor that owns nothing.
 _NOBODY = "-"
 _SCOPE = "affectscope.visitor"
 
@@ -36,12 +36,12 @@ def named(terms: Terms) -> str:
 
 
 def right(token: str, terms: Terms) -> bool:
-    """Whether it is the link's token; told in the same time whatever is wrong with it."""
+    """Whether it is the link's token, compared in constant time."""
     return hmac.compare_digest(token.encode("utf-8", "surrogateescape"), terms.token.encode())
 
 
 def owner(cookie: str, terms: Terms) -> str | None:
-    """Under which name a browser's own clips are kept; None for one that was not let in. What lies on disk lets nobody in."""
+    """The id under which a browser's own clips are stored; None if it was not admitted. The id alone does not admit anybody."""
     visitor, _, signature = cookie.partition(".")
     if not _VISITOR.fullmatch(visitor) or not hmac.compare_digest(signature.encode("utf-8", "replace"), _sign(visitor, terms)):
         return None
@@ -49,27 +49,27 @@ def owner(cookie: str, terms: Terms) -> str | None:
 
 
 def admit(before: str, terms: Terms, secure: bool) -> str:
-    """The Set-Cookie header for a browser that brought the token; one that has been here before stays who it was."""
+    """The Set-Cookie header for a browser that brought the token; a returning one keeps its id."""
     known = before.partition(".")[0]
     visitor = known if _VISITOR.fullmatch(known) else secrets.token_urlsafe(_BYTES)
     value = f"{visitor}.{_sign(visitor, terms).decode()}"
-    # Lax: a link in a mail or a chat must open the page, and nothing but a page is opened by one.
+    # Lax: a link in a mail or chat must open the page, and only pages can be opened by links.
     rest = f"Path={terms.base or '/'}; Max-Age={_YEAR}; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}"
     return f"{named(terms)}={value}; {rest}"
 
 
 def note(scope: Scope, name: str) -> None:
-    """Have the routes know who asks."""
+    """Store the visitor in the request, for the routes."""
     scope[_SCOPE] = name
 
 
 def of(scope: Scope) -> str:
-    """Who asks for a route; "" where only this machine's own come, and are one person."""
+    """The visitor of a request; "" where only this machine can connect, which counts as one person."""
     return str(scope.get(_SCOPE, ""))
 
 
 def current() -> str:
-    """For whom a page, or work that a page has ordered, is being made: as ``of``."""
+    """The visitor of the current page, or of the job that a page started: as ``of``."""
     on, ordered = terms(), _ORDERED.get()
     if not on.token or ordered is not None:
         return ordered or ""
@@ -79,7 +79,7 @@ def current() -> str:
 
 
 def bound(work: Callable[..., T]) -> Callable[..., T]:
-    """Work that is done later, in another thread, for whom it is ordered now."""
+    """Bind a function to the current visitor, to be run later in another thread."""
     who = current()
 
     def run(*given: Any, **named: Any) -> T:

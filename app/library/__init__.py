@@ -1,4 +1,4 @@
-"""The Library page's parts. What is known of a model comes out of files, so it is shown by components that write text only."""
+"""The Library page's components. Facts about models come from untrusted files, so they are shown as plain text only."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ _SHEETS = component(_HERE, "sheet", '<div class="sheets"></div>', called="sheets
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a sheet: rows of (name, value), chips, sentences, a table with a note under it, or, to unfold, a list of keys of
-    which there are ``count``; with ``prose``, of sentences."""
+    """A part of a sheet: rows of (name, value), chips, sentences, a table with a note, or an expandable list.
+
+    The list has ``count`` keys, or sentences if ``prose``.
+    """
 
     name: str
     rows: Sequence[tuple[str, str]] = ()
@@ -39,7 +41,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Sheet:
-    """What there is to know of one thing; ``tone`` is "", "good" or "wrong"."""
+    """The facts about one thing; ``tone`` is "", "good" or "wrong"."""
 
     title: str
     lines: Sequence[str] = ()
@@ -49,7 +51,7 @@ class Sheet:
 
 
 def zone(url: str, *, key: str, dropped: Callable[[Any], None]) -> None:
-    """Where files are dropped; ``dropped`` is called with what the browser says it has sent to ``url``."""
+    """A drop zone; ``dropped`` is called with what the browser reports to have sent to ``url``."""
 
     def told() -> None:
         event = st.session_state[key].get("dropped")
@@ -63,6 +65,6 @@ def zone(url: str, *, key: str, dropped: Callable[[Any], None]) -> None:
 
 
 def sheets(shown: Sequence[Sheet], *, key: str) -> None:
-    """Sheets side by side, as many as the page is wide for."""
+    """Sheets side by side, as many as fit."""
     if shown:
         _SHEETS(key=key, data={"sheets": [asdict(sheet) for sheet in shown]})

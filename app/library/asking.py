@@ -1,4 +1,4 @@
-"""What a public repository's file does not say of its model: a short form before it is read."""
+"""The form for what a public repository's file does not say about its model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORDS = 480
 
 
 def form(arriving: inventory.Arriving, report: Report, begin: Callable[[inventory.Arriving, inventory.Arriving], None]) -> None:
-    """Ask; ``begin`` takes the arriving file and the one with its answers."""
+    """Show the form; ``begin`` is called with the arriving file, and the same with answers."""
     line = f"Read as the public layout {report.layout}. The file does not say the following; the repository's own is filled in."
     sheets([Sheet(arriving.called, [line])], key=f"asked-{arriving.id}")
     with st.form(f"answers-{arriving.id}", border=False):

@@ -1,4 +1,4 @@
-"""The promises of a model on its card, and the button that has them checked."""
+"""A model's promises on its card, and the button to check them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HELP = "Whether padding, absent frames or other clips move its answers, and whe
 
 
 def sections(name: str) -> list[Section]:
-    """What a check found: what is broken in sentences, the rest to unfold; nothing where there was no check."""
+    """The result of a check: broken promises as sentences, the others folded; empty if it was not checked."""
     promises = services.promises(name) or []
     broken = [f"{promise.title}: broken. {promise.detail}" for promise in promises if promise.state == "broken"]
     kept = [f"{promise.title}{_measured(promise)}" for promise in promises if promise.state == "kept"]
@@ -25,7 +25,7 @@ def sections(name: str) -> list[Section]:
 
 
 def offer(name: str) -> None:
-    """Offered where the model was not checked yet."""
+    """The button, if the model was not checked yet."""
     if not services.checkable(name) or services.promises(name) is not None:
         return
     st.button("Check", key=f"check-{name}", icon=":material/fact_check:", help=_HELP, on_click=_ask, args=(name,))
@@ -36,11 +36,11 @@ def _ask(name: str) -> None:
 
 
 def progress(name: str) -> None:
-    """How far the check is that was asked for."""
+    """Progress of a requested check."""
     if not st.session_state.get(_key(name)):
         return
     if services.promises(name) is not None:
-        # Asked again, a check that has ended well would begin anew.
+        # Otherwise a finished check would start again.
         del st.session_state[_key(name)]
         return
     try:

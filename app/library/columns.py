@@ -1,4 +1,4 @@
-"""Which columns of a corpus's table say what: a short form for a table with headings of its own."""
+"""The form that assigns a corpus's table columns, for tables with unknown headings."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _WIDTH = 190
 
 
 def chosen(place: str) -> dict[str, str]:
-    """Field -> column, as chosen for the table at a place; nothing where nobody chose."""
+    """Field -> column, as chosen for the table at a place; empty if not chosen."""
     return dict(st.session_state.get(_COLUMNS, {}).get(place, {}))
 
 
 def offered(place: str) -> bool:
-    """Whether there is a table there to choose columns of."""
+    """Whether there is a table whose columns can be assigned."""
     return bool(folder.headings(place))
 
 
 def form(place: str, refused: bool) -> None:
-    """Offer the columns of the table at a place, folded away where it could be read; nothing where there is no table."""
+    """Show the form for the table at a place, folded if it could be read; nothing without a table."""
     headings = folder.headings(place)
     if not headings:
         return
@@ -48,5 +48,5 @@ def _called(column: str) -> str:
 def _choose(place: str, field: str, key: str) -> None:
     if reports.news(key, st.session_state[key]):
         own = chosen(place) | {field: st.session_state[key]}
-        # Not in the address, as the folder is not.
+        # Not in the URL, like the folder.
         st.session_state[_COLUMNS] = {place: {name: column for name, column in own.items() if column}}

@@ -1,7 +1,7 @@
-"""Files on their way in: streamed to disk as they arrive, so that a checkpoint never lies in the server's memory.
+"""Uploads, streamed to disk, so that a checkpoint is never held in memory.
 
-A page hands its browser a ticket, and the browser sends files to the ticket's address. Who holds no ticket sends nothing, and a
-ticket takes so many files and bytes in all: whoever comes by a used address cannot fill the disk with it.
+A page gives its browser a ticket, and the browser sends files to the ticket's URL. Without a ticket nothing is accepted, and each
+has a limit of files and bytes: a leaked URL cannot be used to fill the disk.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from affectscope.core.library import dropped as library
 from affectscope.core.text import shown
 
 LIMIT_MB = 2048
-# Room that the disk keeps for everything else.
+# Disk space to leave free.
 _SPARE = 1 << 30
 _CHUNK = 4 << 20
-# What one ticket takes: files that arrive, attempts, and bytes that stay.
+# Limits per ticket: files, attempts, and bytes.
 FILES, _TRIES = 32, 64
 _ALL_MB = 8192
 _MOST_TICKETS = 1000
 _FORGOTTEN = 3600.0
-# A page that is open for longer gets another address when it is used.
+# A page that is open for longer gets a new URL on its next run.
 _LAPSES = 24 * 3600.0
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A file that has arrived: where it lies, what its owner calls it, and when it came."""
+    """A received file: its path, original name, and time."""
 
     path: Path
     name: str
@@ -53,7 +53,7 @@ class Arrival:
 
 @dataclass
 class _Ticket:
-    """For whom it is and since when, what it still takes, and id -> file of what came with it."""
+    """A ticket's owner and age, remaining limits, and received files by id."""
 
     owner: str
     at: float
@@ -68,7 +68,7 @@ _LOCK = threading.Lock()
 
 
 def ticket(files: int = FILES) -> str:
-    """A new address to send so many files to, for the browser whose page it stands on; the oldest ones lapse."""
+    """A new upload URL for ``files`` files, for the browser of the current page; the oldest ones expire."""
     made = secrets.token_urlsafe(24)
     with _LOCK:
         _TICKETS[made] = _Ticket(visitors.current(), time.monotonic(), files)
@@ -79,10 +79,10 @@ def ticket(files: int = FILES) -> str:
 
 
 def known(made: str, by: str | None = None) -> bool:
-    """Whether it is a ticket of a browser's, used up or not.
+    """Whether a ticket is a browser's, used up or not.
 
     Args:
-        by: the browser that would send files; that whose page is being made if left out.
+        by: the sending browser; default: that of the current page.
     """
     ticket = _TICKETS.get(made)
     by = visitors.current() if by is None else by
@@ -90,13 +90,12 @@ def known(made: str, by: str | None = None) -> bool:
 
 
 def usable(made: str) -> bool:
-    """Whether the page that is being made may still give it out: another one is due where it is used up."""
+    """Whether the current page may still use it; otherwise it needs a new one."""
     return known(made) and _TICKETS[made].files > 0 and _TICKETS[made].tries > 0 and _TICKETS[made].size > 0
 
 
 def take(made: Iterable[str], told: Any) -> list[Arrival]:
-    """The files that a browser says it has sent to any of these tickets, each once. What it says of files that never came is
-    passed over."""
+    """The files that a browser reports to have sent to any of these tickets, each once. Unknown ones are ignored."""
     ids = [entry.get("id") for entry in told if isinstance(entry, Mapping)] if isinstance(told, Sequence) else []
     with _LOCK:
         arrivals = [_TICKETS[ticket_id].arrived for ticket_id in made if known(ticket_id)]
@@ -105,11 +104,12 @@ def take(made: Iterable[str], told: Any) -> list[Arrival]:
 
 @contextmanager
 def turn(made: str, by: str) -> Iterator[Turn]:
-    """One file's turn on a ticket. It counts as taken from the first byte on, so that many at once are no more than one after the
-    other; where ``Turn.arrived`` was not called, only the attempt counts.
+    """Reserve one file on a ticket, from the first byte, so that parallel uploads count like sequential ones.
+
+    Unless ``Turn.arrived`` is called, only the attempt counts.
 
     Raises:
-        NoTurn: when it is another browser's, none, or used up.
+        NoTurn: when the ticket is another browser's, unknown, or used up.
     """
     with _LOCK:
         if not known(made, by):
@@ -128,7 +128,7 @@ def turn(made: str, by: str) -> Iterator[Turn]:
 
 
 class NoTurn(UserError):
-    """A ticket that takes nothing, and the HTTP status that says so."""
+    """A ticket that accepts nothing, and the matching HTTP status."""
 
     def __init__(self, sentence: str, status: int) -> None:
         super().__init__(sentence)
@@ -142,11 +142,11 @@ class Turn:
         self.ticket, self.used = ticket, False
 
     def limit_mb(self, most: int) -> int:
-        """MB that the file may have."""
+        """Maximum size of the file in MB."""
         return min(most, max(1, self.ticket.size >> 20))
 
     def arrived(self, size: int) -> None:
-        """Say that a file of so many bytes stays."""
+        """Record that a file of ``size`` bytes was stored."""
         with _LOCK:
             self.used, self.ticket.size = True, self.ticket.size - size
 
@@ -191,7 +191,7 @@ async def _received(request: Request, name: str, mine: Turn) -> Response:
 
 
 class _OfNoKind(UserError):
-    """A file of an ending that says nothing, which is no checkpoint by its first bytes."""
+    """A file with a neutral extension whose first bytes are not a checkpoint's."""
 
 
 def _of_some_kind(head: bytes) -> None:
@@ -200,17 +200,17 @@ def _of_some_kind(head: bytes) -> None:
 
 
 async def write(request: Request, path: Path, name: str, limit_mb: int, check: Callable[[bytes], None] | None = None) -> int:
-    """Write a request's body to disk as it comes, and stop as soon as it is too large.
+    """Stream a request's body to disk, and stop as soon as it is too large.
 
     Returns:
-        Bytes.
+        The number of bytes.
 
     Args:
-        check: called with the first bytes, up to ``HEAD`` of them; what it raises ends the arrival.
+        check: called with the first bytes, up to ``HEAD``; an exception from it cancels the upload.
 
     Raises:
-        UserError: when it is, or the disk is full.
-        ClientDisconnect: when it did not come to its end.
+        UserError: when it is too large, or the disk is full.
+        ClientDisconnect: when it was interrupted.
     """
     limit = limit_mb << 20
     room = shutil.disk_usage(path.parent).free - _SPARE
@@ -223,10 +223,10 @@ async def write(request: Request, path: Path, name: str, limit_mb: int, check: C
             _fits(name, size, limit, room)
             waiting += chunk
             if check is not None and chunk and len(head) < HEAD:
-                # Content decides, and the rest of a film need not arrive.
+                # Checked early, so that the rest of a film need not arrive.
                 head = (head + chunk)[:HEAD]
                 check(head)
-            # Off the event loop, which serves every other page.
+            # In a thread, because the event loop serves all other pages.
             if len(waiting) >= _CHUNK:
                 await run_in_threadpool(out.write, bytes(waiting))
                 waiting.clear()
@@ -242,7 +242,7 @@ def _fits(name: str, size: int, limit: int, room: int) -> None:
 
 
 def _forget(arrived: dict[str, Arrival]) -> None:
-    """Delete what a page never asked for."""
+    """Delete files that no page asked for."""
     for mark, arrival in list(arrived.items()):
         if time.monotonic() - arrival.at > _FORGOTTEN:
             with suppress(KeyError):

@@ -1,4 +1,4 @@
-"""What is in the library: models, also on their way in, corpora, and what is known of them."""
+"""The library's content: models, including arriving ones, corpora, and facts about them."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ Removable = library.Entry | imports.Entry
 
 @dataclass(frozen=True)
 class Arriving:
-    """A checkpoint on its way in.
+    """An arriving checkpoint.
 
     Attributes:
         source: the file, or the folder of one layout's files.
-        called: what its owner calls it.
-        ours: whether the file was sent here, so that it is ours to delete.
-        corpus: that is looked at, which a table of predictions may be about.
+        called: its original name.
+        ours: whether it was uploaded, so that we may delete it.
+        corpus: the current corpus, to which a table of predictions may belong.
         choices: what a public layout's file does not say; None to be asked.
     """
 
@@ -67,12 +67,12 @@ class Arriving:
         return f"untrusted-{key_of(str(self.source), self.layout, asdict(self.choices) if self.choices else None)}"
 
 
-# Job -> what became of it: the entry's name, and the report.
+# Job -> result: the entry's name, and the report.
 _OUTCOMES: dict[str, tuple[str, Report]] = {}
 
 
 def sorted_out(arrivals: Sequence[Arrival], device: str, corpus: str) -> list[Arriving]:
-    """One model a file, or one of all files where they are the parts of one."""
+    """One model per file, or one for all files if they are its parts."""
     names = [arrival.name for arrival in arrivals]
     if not library.together(names):
         return [Arriving(arrival.path, arrival.name, device, True, corpus=corpus) for arrival in arrivals]
@@ -84,17 +84,17 @@ def sorted_out(arrivals: Sequence[Arrival], device: str, corpus: str) -> list[Ar
 
 
 def begin(arriving: Arriving) -> jobs.Job:
-    """Read it, off the page."""
+    """Start reading it, as a job."""
     return jobs.ensure(arriving.id, partial(_admit, arriving), "library")
 
 
 def outcome(arriving: Arriving) -> tuple[str, Report] | None:
-    """The model's name (empty when it was refused) and the report, once there is one."""
+    """The model's name (empty if refused) and the report, once finished."""
     return _OUTCOMES.get(arriving.id)
 
 
 def dismiss(arriving: Arriving) -> None:
-    """Forget it, and delete what was sent."""
+    """Forget it, and delete the upload."""
     if job := jobs.find(arriving.id):
         jobs.cancel(job)
     jobs.forget(arriving.id)
@@ -129,14 +129,14 @@ def _admit(arriving: Arriving, progress: jobs.Progress) -> None:
 
 
 def _import(arriving: Arriving, progress: jobs.Progress) -> None:
-    """A table of predictions: the same road as `affectscope import-predictions`."""
+    """Import a table of predictions, like `affectscope import-predictions`."""
     imports.sweep()
     imported = take_in_sandboxed(arriving.source, arriving.called, lambda: progress("Reading", 0.5), arriving.corpus)
     _OUTCOMES[arriving.id] = (imported.models[0] if imported.models else "", Report(imported.error))
 
 
 def _shipped(source: Path) -> str:
-    """The shipped model that a file is a copy of."""
+    """The shipped model of which a file is a copy."""
     ours = checkpoints.shipped().items() if source.is_file() else ()
     return next((name for name, path in ours if path.is_file() and content_hash(path) == content_hash(source)), "")
 
@@ -154,14 +154,13 @@ def card(name: str) -> Card:
         return imported_card(known)
     plugin = services.is_plugin(name)
     own = _plugin_card(name, services.digest(name)) if plugin else _card(str(path), path.stat().st_mtime_ns)
-    # What was named, put into its place or chosen since the card was read.
+    # Settings may have changed since the card was read.
     taken = services.taken(name)
     return replace(own, incompatible=lacking(own.spec, taken), features=taken)
 
 
 def choices(name: str, modality: str) -> dict[str, str]:
-    """The feature sets that a model could take of a modality -> what to say of each. The one that it takes comes first; an empty
-    name where that does not fit."""
+    """The feature sets that fit a modality -> description. The current one is first; an empty name if it does not fit."""
     own = card(name)
     fits, taken = fitting(modality, own.spec.inputs[modality]), own.features.get(modality, "")
     lost = [name for name in fits if any(need.set == name for need in needs(own.spec, {**own.features, modality: name}))]
@@ -180,7 +179,7 @@ def _card(path: str, changed: int) -> Card:
 
 
 def incompatible_features(name: str) -> str:
-    """One sentence where the model cannot be asked about clips; empty where it can."""
+    """One sentence if the model cannot be run on clips; empty if it can."""
     try:
         return card(name).incompatible
     except UserError as error:
@@ -188,7 +187,7 @@ def incompatible_features(name: str) -> str:
 
 
 def news(name: str) -> str:
-    """What a person can do with a model that has just come in."""
+    """What the user can do with a new model."""
     if known := services.imported(name):
         lost = f" {known.entry.count:,} problems of its table are listed in its card." if known.entry.count else ""
         return f"{known.entry.clips:,} clips are on the Failures and Embeddings pages.{lost}"
@@ -196,29 +195,29 @@ def news(name: str) -> str:
 
 
 def measured(name: str) -> dict[str, dict[str, float]] | None:
-    """Metrics by head on the corpus at hand, or None where the model has not been asked about it."""
+    """Metrics by head on the current corpus, or None if the model was not run on it."""
     scored = _scored(name)
     return scored[0] if scored else None
 
 
 def unmeasured(names: Sequence[str]) -> list[str]:
-    """Of some models those that can be asked about the corpus at hand, and were not."""
+    """Those of ``names`` that can be run on the current corpus, and were not."""
     return [name for name in names if not services.unasked(name) and not incompatible_features(name) and _scored(name) is None]
 
 
 def measure_all(names: Sequence[str]) -> jobs.Job:
-    """Ask each about the corpus at hand, one after the other; what was refused before is tried again."""
+    """Run each on the current corpus, one after the other; failed ones are tried again."""
     jobs.forget(services.queue_id(_QUEUE, services.corpus()))
     return services.ask_each(_QUEUE, names, services.corpus())
 
 
 def measuring() -> jobs.Job | None:
-    """What ``measure_all`` began last, here or in another window."""
+    """The last job of ``measure_all``, in any window."""
     return jobs.find(services.queue_id(_QUEUE, services.corpus()))
 
 
 def strange(name: str) -> int:
-    """Clips whose label the model does not know: its metrics leave them out."""
+    """The number of clips whose label the model does not know, which its metrics leave out."""
     scored = _scored(name)
     return scored[1] if scored else 0
 
@@ -233,7 +232,7 @@ def _scored(name: str) -> tuple[dict[str, dict[str, float]], int] | None:
         return None
 
 
-# A table of all models asks for all of them at every run of the page, each a file to unpack and count.
+# Cached, because the table of all models needs it in every run, and each means unpacking a file.
 @st.cache_data(max_entries=256, show_spinner=False)
 def _scored_once(path: str, changed: Hashable) -> tuple[dict[str, dict[str, float]], int] | None:
     prediction_table = PredictionTable.load(Path(path))
@@ -241,7 +240,7 @@ def _scored_once(path: str, changed: Hashable) -> tuple[dict[str, dict[str, floa
 
 
 def removable(name: str) -> Removable | None:
-    """The entry of a model that was dropped in or imported; shipped ones stay."""
+    """The entry of an uploaded or imported model; None for shipped ones."""
     if known := services.imported(name):
         return known.entry
     entry = library.entries().get(name)
@@ -249,7 +248,7 @@ def removable(name: str) -> Removable | None:
 
 
 def remove(entry: Removable) -> tuple[dict[str, int], dict[str, int]]:
-    """Take a model away and free its memory. Returns what was in use before and after, by device; nothing where none was its."""
+    """Remove a model and free its memory. Returns memory in use before and after, by device; empty if it used none."""
     if isinstance(entry, imports.Entry):
         imports.remove(entry)
         return {}, {}
@@ -260,7 +259,7 @@ def remove(entry: Removable) -> tuple[dict[str, int], dict[str, int]]:
 
 
 def restore(entry: Removable) -> None:
-    """Bring back what was removed.
+    """Restore a removed model.
 
     Raises:
         UserError: when it is no longer kept.
@@ -272,14 +271,14 @@ def restore(entry: Removable) -> None:
 
 
 def move(name: str, device: str) -> None:
-    """Have a model run elsewhere, from the next question on."""
+    """Move a model to another device."""
     services.unload(name)
     library.choose_device(name, device)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def corpus(folder: str, columns: tuple[tuple[str, str], ...] = ()) -> Corpus:
-    """The corpus in a folder; with columns (field, heading) chosen, by its table.
+    """The corpus in a folder; with columns (field, heading) assigned, by its table.
 
     Raises:
         UserError: when it cannot be read.
@@ -288,15 +287,15 @@ def corpus(folder: str, columns: tuple[tuple[str, str], ...] = ()) -> Corpus:
 
 
 def name_for(folder: str) -> str:
-    """What the corpus in a folder would be called."""
+    """The name for the corpus in a folder."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(folder).expanduser().resolve().name).strip("._-")
 
 
 def add_corpus(folder: str, columns: Mapping[str, str]) -> str:
-    """Remember a corpus by its folder's name, with the columns that were chosen. Returns the name.
+    """Add a corpus under its folder's name, with the assigned columns. Returns the name.
 
     Raises:
-        UserError: when the folder's name cannot be one, or is another corpus's.
+        UserError: when the name is invalid or taken.
     """
     path, name = Path(folder).expanduser().resolve(), name_for(folder)
     taken = known().get(name)
@@ -307,7 +306,7 @@ def add_corpus(folder: str, columns: Mapping[str, str]) -> str:
 
 
 def classes(of: Corpus, model: str | None) -> pd.DataFrame:
-    """A corpus by label; with durations where a model was asked about its clips."""
+    """A corpus's counts by label; with durations if a model was run on its clips."""
     prediction_table = services.prediction_table_on_disk(model) if model and of is services.corpus() else None
     known = prediction_table is not None and "duration" in prediction_table.table
     return cards.classes(of, prediction_table.table["duration"].to_dict() if prediction_table and known else None)

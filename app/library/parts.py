@@ -1,4 +1,4 @@
-"""The Library page part by part: drop, arrivals, models, cards, corpora."""
+"""The parts of the Library page: drop zone, arrivals, models, cards, corpora."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from affectscope.core.library import dropped as library
 from affectscope.core.plugins import loading
 from affectscope.core.text import markdown
 
-# The last one is given out; to the one before a file may be on its way.
+# The last one is in use; a file may still be arriving at the one before.
 _TICKETS = "library.tickets"
 _ARRIVING = "library.arriving"
 _NEWS = "library.news"
@@ -35,7 +35,7 @@ _MOST_SHOWN = 3
 
 
 def drop() -> None:
-    """Where checkpoints come in: dropped, or by their path on the machine that runs the app."""
+    """Where checkpoints come in: uploaded, or by path on the server."""
     tickets = st.session_state.get(_TICKETS, [""])
     if not drops.usable(tickets[-1]):
         tickets = st.session_state[_TICKETS] = [tickets[-1], drops.ticket()]
@@ -72,7 +72,7 @@ def _begin(arriving: Iterable[inventory.Arriving]) -> None:
 
 
 def arrivals() -> None:
-    """What is being read, and what was refused and why."""
+    """Files being read, and refused ones with the reason."""
     for arriving in list(st.session_state.get(_ARRIVING, [])):
         job = jobs.find(arriving.id) or inventory.begin(arriving)
         if not job.done:
@@ -128,7 +128,7 @@ def _dismiss(arriving: inventory.Arriving) -> None:
 
 
 def models() -> list[str]:
-    """The table of all models; returns those whose cards are wanted."""
+    """The table of all models. Returns those whose cards to show."""
     sheets(view.left_out(loading.troubles()), key="library-plugins")
     names = list(services.models())
     if not names:
@@ -136,7 +136,7 @@ def models() -> list[str]:
         return []
     shown = _shown(names)
     table = view.comparison(names, {name: services.loaded(name) for name in names})
-    # A table keeps its own selection, so a choice made elsewhere needs a new table to show it.
+    # A table keeps its own selection, so a choice made elsewhere needs a new one.
     turn = st.session_state.setdefault("library.turn", 0)
     if st.session_state.setdefault("library.at", (names, shown)) != (names, shown):
         turn = st.session_state["library.turn"] = turn + 1
@@ -170,11 +170,11 @@ def models() -> list[str]:
 
 
 def _measure_all(names: list[str]) -> None:
-    """A press begins the queue; it goes on when the page is closed."""
+    """Start the queue; it continues when the page is closed."""
     try:
         left, job = inventory.unmeasured(names), inventory.measuring()
     except UserError:
-        # The corpus cannot be read: its sheet says why.
+        # The corpus cannot be read; its sheet shows the reason.
         return
     if not left:
         return
@@ -208,7 +208,7 @@ def _measuring(names: list[str]) -> None:
 
 @st.fragment(run_every=0.7)
 def _queue(job_id: str, names: list[str], left: int) -> None:
-    """How far the queue is; the table above is made anew whenever a model is through."""
+    """Progress of the queue; the table above is redrawn whenever a model is finished."""
     job = jobs.find(job_id)
     if job is None or job.done or len(inventory.unmeasured(names)) != left:
         st.rerun()
@@ -237,7 +237,7 @@ def _choose(key: str, names: list[str]) -> None:
 
 
 def cards(shown: list[str]) -> None:
-    """The cards of the chosen models, and what can be done with each."""
+    """The cards of the chosen models, and their actions."""
     _undo()
     for column, name in zip(st.columns(max(1, len(shown))), shown, strict=False):
         with column:
@@ -288,7 +288,7 @@ def _actions(name: str) -> None:
 
 def _measure(name: str) -> None:
     try:
-        # Asked again, what has ended well would begin anew.
+        # Otherwise a finished job would start again.
         if inventory.measured(name) is not None or finished(services.ask_all(name)):
             del st.session_state[f"library.measuring-{name}"]
             st.rerun()
@@ -331,8 +331,8 @@ def _restore(entry: inventory.Removable) -> None:
 
 
 def corpora(model: str | None) -> None:
-    """Those that have a name, and one in a folder on the machine that runs the app."""
-    # Not in the address: a link must not have the server look into a folder.
+    """The added corpora, and one in a folder on the server."""
+    # Not in the URL: a link must not make the server read a folder.
     folder, names = str(st.session_state.get(_CORPUS, "")), services.corpus_names()
     shown_sheets, read = [], False
     for place in dict.fromkeys([*names, folder]):
@@ -374,7 +374,7 @@ def _keep_folder(key: str) -> None:
 
 
 def _add(folder: str) -> None:
-    """Remember the corpus in a folder by the folder's name, and look at it."""
+    """Add the corpus in a folder under the folder's name, and select it."""
     try:
         services.look_at(inventory.add_corpus(folder, columns.chosen(folder)))
         st.session_state[_CORPUS] = ""

@@ -1,4 +1,4 @@
-"""Which feature set a model takes of each modality: what was chosen holds for all pages and the terminal."""
+"""Choosing the feature sets that a model takes; the choice applies to all pages and the terminal."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from affectscope.core.errors import UserError
 from affectscope.core.text import markdown
 
 TROUBLE = "library.trouble"
-"""In the session: what went wrong with the last press, for the page to say."""
+"""Session key of the last error, for the page to show."""
 
 
 def offer(name: str) -> None:
-    """A choice for each modality of the model's."""
+    """A choice for each of the model's modalities."""
     try:
         card = inventory.card(name)
     except UserError:
-        # Its card says why.
+        # Its card shows the reason.
         return
     with st.popover("Features", icon=":material/tune:", help="What the model takes of a clip."):
         for modality in card.spec.inputs:

@@ -1,4 +1,4 @@
-"""What the Library page shows of models and corpora, as tables and sheets of text."""
+"""The Library page's tables and sheets of models and corpora."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _LONGEST = 600
 
 
 def comparison(names: Iterable[str], loaded: Mapping[str, bool]) -> pd.DataFrame:
-    """One row a model; a column that no model has anything for is left out."""
+    """One row per model; columns without values are left out."""
     table = pd.DataFrame([_row(name, loaded.get(name, False)) for name in names])
     return table.loc[:, [c for c in table if table[c].notna().any() and (table[c].astype(str) != "").any()]]
 
 
 def formats() -> dict[str, str]:
-    """How the columns of numbers in ``comparison`` are written."""
+    """Formats of the number columns in ``comparison``."""
     scores = {metric.title: f"%{metric.format}" for metric in METRICS.values() if metric.compared}
     held = {title + _HELD: form for title, form in scores.items()}
     return {"Parameters": "localized", "Size (MB)": "%.1f", **scores, **held}
@@ -131,7 +131,7 @@ def _input(card: Card, modality: str) -> str:
 
 
 def metrics_section(title: str, by_head: Mapping[str, Mapping[str, float]]) -> Section:
-    """A table: a row a head, a column for each metric that any of them has."""
+    """A table with a row per head, and a column for each metric that any of them has."""
     columns = tabled(by_head.values())
     rows = [
         [head_title(head), *(metric.written(values.get(name)) for name, metric in columns.items())]
@@ -142,7 +142,7 @@ def metrics_section(title: str, by_head: Mapping[str, Mapping[str, float]]) -> S
 
 
 def domain_section(measured: Measured) -> Section:
-    """What a domain card says of one corpus: a row a head."""
+    """A domain card's entry for one corpus: a row per head."""
     rows = [
         [head_title(head), str(own.clips), own.accuracy.text, own.uar.text, "no better than chance" if own.at_chance else ""]
         for head, own in sorted(measured.heads.items(), key=lambda pair: pair[0] != "decision")
@@ -155,7 +155,7 @@ def domain_section(measured: Measured) -> Section:
 
 
 def refusal(called: str, report: Report) -> Sheet:
-    """Why a file was not let in, and what does not fit."""
+    """Why a file was refused, and what does not fit."""
     kinds = ("tensors are missing", "tensors are not known", "tensors have another shape")
     listed = (report.missing, report.unexpected, report.misshapen)
     sections = [
@@ -170,7 +170,7 @@ def left_out(troubles: Iterable[Trouble]) -> list[Sheet]:
 
 
 def corpus_sheet(corpus: Corpus, classes: pd.DataFrame) -> Sheet:
-    """A corpus: how much there is of what."""
+    """A corpus and its counts."""
     speakers = corpus.table["speaker"].replace("", None)
     rows = [("Read as", corpus.kind), ("Clips", f"{len(corpus.table):,}"), ("Speakers", str(speakers.nunique()))]
     if "sex" in corpus.table:

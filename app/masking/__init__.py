@@ -1,4 +1,4 @@
-"""The masking board: sliders, strips, the answer that follows the hand, and the response surface; drawn in the browser."""
+"""The masking board: sliders, strips, predictions that follow them, and the response surface; drawn in the browser."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BOARD = mounts("masking", masking.html(), masking.css(), _HERE / "component.js"
 
 
 def bench() -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:
-    """Places for the board, for the clip, beside it where there is room, and for what comes and goes, under the board."""
+    """Places for the board, for the clip (beside it if there is space), and for temporary content below the board."""
     st.html(f"<style>{_read('bench.css')}</style>")
     with st.container(key="masking_bench"):
         left, right = st.container(key="masking_left"), st.container(key="masking_right")
@@ -45,20 +45,20 @@ def board(
     meanings: Mapping[str, str] = IMPUTATION_MEANINGS,
     truth: str | None = None,
 ) -> dict[str, Any] | None:
-    """Mount the board and return what a person did on it last, or None.
+    """Mount the board. Returns the user's last action on it, or None.
 
     Args:
-        grid_url: where the browser finds the answers at every share; empty while nobody has reckoned them.
-        state: what to show: keep, pattern, imputation, seed, burst, spans, head, class, and ``stamp``, the board's own mark where
-            it is what the board itself reported.
-        exact: what each head says to exactly this state.
+        grid_url: URL of the answers at every share; empty until they are computed.
+        state: keep, pattern, imputation, seed, burst, spans, head, class, and ``stamp``, the board's own mark if the state is
+            what it reported.
+        exact: each head's answer for exactly this state.
         key: Streamlit's element key.
-        subject: of which clip and model this is; with another one the board forgets what it could undo.
-        title: the clip's name, for the files that are saved.
+        subject: the clip and model; if it changes, the board clears its undo history.
+        title: the clip's name, for saved files.
         heads: (name, title), the system's decision first.
-        patterns: those that the model can be asked about.
-        meanings: imputation -> one sentence on what the model is given.
-        truth: the true class, where it is known.
+        patterns: those that the model supports.
+        meanings: imputation -> one sentence about the model's input.
+        truth: the true class, if known.
 
     Returns:
         The same fields as ``state``, with ``stamp`` and ``serial``.

@@ -1,4 +1,4 @@
-"""The whole corpus: how good the models still are as more of a modality goes missing."""
+"""Robustness curves over the whole corpus: metrics as a function of the share of missing frames."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PICTURES = {"png": "PNG", "svg": "SVG"}
 
 @st.fragment
 def section(model: str) -> None:
-    """Curves of the models chosen; those that nobody has measured wait for a press of a button."""
+    """Curves of the chosen models; unmeasured ones have a button to start."""
     st.caption("How good the models still are as more of the audio or of the visual frames go missing, over all clips.")
     source = services.corpus()
     names = _models(model)
@@ -79,12 +79,12 @@ def _metric(names: list[str]) -> tuple[str, str]:
 
 
 def measures(tasks: Iterable[Task]) -> dict[str, str]:
-    """Name and title of what curves can be drawn of."""
+    """Name and title of the metrics that can be plotted."""
     return {name: metric.words for task in tasks for name, metric in named(task).items() if metric.drawn}
 
 
 def _measure(missing: list[str], asked: Curves, clips: int) -> None:
-    """Start, follow or cancel what has not been measured."""
+    """Start, follow or cancel missing measurements."""
     running = [name for name in missing if jobs.find(grids.curves_job(name, asked))]
     waiting = [name for name in missing if name not in running]
     if waiting and press.button(

@@ -1,4 +1,4 @@
-"""Robustness curves as figures: pure functions from tables to Plotly. Names are escaped: Plotly reads tags in them."""
+"""Robustness curves as Plotly figures: pure functions. Names are escaped, because Plotly renders tags."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-# Okabe and Ito's palette, as everywhere in the app; a model is told by its dash too.
+# Okabe and Ito's palette, as everywhere in the app; models also differ in dash.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8fbc5a")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "hexagon")
 LEVELS = {
@@ -26,12 +26,12 @@ def curves(
     metric: str,
     colours: Mapping[str, int],
 ) -> go.Figure:
-    """One modality goes missing, the others are whole (goncalves2022robust, Fig. 5).
+    """One modality is removed, the others are whole (goncalves2022robust, Fig. 5).
 
     Args:
         shown: model -> ``core.training.robustness.curve``.
         held: model -> ``core.training.robustness.levels``.
-        colours: model -> its place in the palette, the same in every figure.
+        colours: model -> index in the palette, the same in every figure.
     """
     figure = go.Figure()
     for model, table in shown.items():
@@ -66,7 +66,7 @@ def curves(
 
 
 def words(shown: Mapping[str, pd.DataFrame], modality: str, metric: str) -> str:
-    """The figure in a sentence, for those who hear the page."""
+    """The figure in a sentence, for screen readers."""
     falls = [
         f"{model} falls from {table['mean'].iloc[-1]:.2f} to {table['mean'].iloc[0]:.2f}"
         for model, table in shown.items()

@@ -1,4 +1,4 @@
-"""Predictions to a clip with frames taken away, and robustness curves: cached on disk by content, reckoned as jobs."""
+"""Answers for a clip with frames removed, and robustness curves: cached by content, computed as jobs."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ def spec(model: str) -> ModelSpec:
 
 
 def grid_url(item: services.Clip, model: str, change: Perturbation) -> str:
-    """Where the browser finds the answers at every share; empty while nobody has reckoned them."""
+    """URL of the answers at every share; empty until they are computed."""
     path = _grid_path(item, model, change)
     return lending.lend("grids", path.stem, path, services.owner_of(item.corpus)) if sealed.good(path) else ""
 
 
 def grid_soon(item: services.Clip, model: str, change: Perturbation) -> str:
-    """The same after a moment's work, where a moment is enough: the board need not be drawn twice."""
+    """``grid_url`` after a short wait, to avoid drawing the board twice."""
     ask_grid(item, model, change).wait(_MOMENT)
     return grid_url(item, model, change)
 
 
 def ask_grid(item: services.Clip, model: str, change: Perturbation) -> jobs.Job:
-    """Reckon them, or join the reckoning that is under way."""
+    """Compute them, or join the running job."""
     path = _grid_path(item, model, change)
     return jobs.ensure(f"grid-{path.stem}", partial(_write_grid, item, model, change, path))
 
 
 def grid_text(item: services.Clip, model: str, change: Perturbation, progress: jobs.Progress) -> str:
-    """The same answers as JSON, reckoned here where nobody has yet; for other jobs."""
+    """The same answers as JSON, computed here if missing; for other jobs."""
     path = _grid_path(item, model, change)
     if not sealed.good(path):
         _write_grid(item, model, change, path, progress)
@@ -58,7 +58,7 @@ def grid_text(item: services.Clip, model: str, change: Perturbation, progress: j
 
 
 def answers(item: services.Clip, model: str, change: Perturbation) -> Mapping[str, list[float]]:
-    """What each head says with exactly these frames gone; for a clip that has been read before."""
+    """Each head's answer with exactly these frames removed; for a clip whose features are cached."""
     return answer_to(services.analyzer(model).checkpoint, _read(item, model)[0], change)
 
 
@@ -76,7 +76,7 @@ def _streams(
 
 
 def _grid_path(item: services.Clip, model: str, change: Perturbation) -> Path:
-    # Its shares are every share, so only the rest of the change counts.
+    # The grid covers all shares, so only the rest of the perturbation is part of the key.
     asked = replace(change, keep=dict.fromkeys(services.analyzer(model).checkpoint.spec.inputs, 0), spans={})
     if asked.pattern == "drawn":
         asked = replace(asked, pattern="random")
@@ -85,7 +85,7 @@ def _grid_path(item: services.Clip, model: str, change: Perturbation) -> Path:
 
 
 def _asked(item: services.Clip, model: str) -> str:
-    """Names what the model is given of the clip: its bytes, the model, and what its features are made of."""
+    """Identifies the model's input for the clip: its content, the model, and the sources of its features."""
     return services.analyzer(model).key(item.media, None, track=item.track, clip=item.called, face=item.face)
 
 
@@ -103,7 +103,7 @@ def _write_grid(item: services.Clip, model: str, change: Perturbation, path: Pat
 
 
 def curves(model: str, asked: Curves) -> pd.DataFrame | None:
-    """The model's robustness curves over the corpus, or None while nobody has measured them."""
+    """The model's robustness curves over the corpus, or None until they are measured."""
     path = _curves_path(model, asked)
     changed = sealed.mark(path)
     return _curves(str(path), changed) if changed else None
@@ -114,7 +114,7 @@ def curves_job(model: str, asked: Curves) -> str:
 
 
 def ask_curves(model: str, asked: Curves) -> jobs.Job:
-    """Measure them, or join the measuring that is under way."""
+    """Measure them, or join the running job."""
     return jobs.ensure(
         curves_job(model, asked), partial(_write_curves, model, services.corpus(), asked, _curves_path(model, asked)), "corpus"
     )

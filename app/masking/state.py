@@ -1,4 +1,4 @@
-"""What is taken from the clip, in the selection and its URL: o.masking.*."""
+"""The perturbation of the clip, in the selection and its URL: o.masking.*."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _DEFAULTS = {
 
 
 def current(modalities: Mapping[str, Any]) -> Perturbation:
-    """What the URL asks for."""
+    """The perturbation in the URL."""
     return read(session.current().options, modalities)
 
 
 def read(options: Mapping[str, str], modalities: Mapping[str, Any]) -> Perturbation:
-    """What a selection's options ask for; what makes no sense, or names a modality that the model does not take, is left out."""
+    """The perturbation in a selection's options; invalid values, and modalities that the model does not take, are ignored."""
     chosen = {name: options.get(_PREFIX + name, default) for name, default in _DEFAULTS.items()}
     try:
         return Perturbation(
@@ -52,7 +52,7 @@ def read(options: Mapping[str, str], modalities: Mapping[str, Any]) -> Perturbat
 
 
 def shown(heads: Collection[str], labels: Collection[str]) -> dict[str, str]:
-    """Which head's answer and which class the page looks at; empty for the first and the predicted one."""
+    """The head and class that the page shows; empty for the first and the predicted one."""
     asked = {name: session.option(_PREFIX + name) for name in ("head", "class")}
     known = {"head": heads, "class": labels}
     for name, value in asked.items():
@@ -62,10 +62,10 @@ def shown(heads: Collection[str], labels: Collection[str]) -> dict[str, str]:
 
 
 def for_browser(change: Perturbation, heads: Collection[str], labels: Collection[str]) -> dict[str, Any]:
-    """The state as the board speaks of it, with its own mark where it is what the board itself reported last.
+    """The state in the board's format, with its own mark if it is what the board last reported.
 
     Args:
-        heads, labels: those that the model has.
+        heads, labels: the model's.
     """
     state = {
         "keep": dict(change.keep),
@@ -81,10 +81,10 @@ def for_browser(change: Perturbation, heads: Collection[str], labels: Collection
 
 
 def keep(reported: Mapping[str, Any] | None, subject: str) -> bool:
-    """Take over what a person did on the board, each report once.
+    """Accept the user's action on the board, each report once.
 
     Args:
-        subject: what the board is about now: a report about another clip or model comes late, and says nothing of this one.
+        subject: the board's current subject; a late report about another clip or model is ignored.
 
     Returns:
         True when it was new.
@@ -116,12 +116,12 @@ def _own() -> dict[str, str]:
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    """ "audio:40,visual:70" by name."""
+    """Parse "audio:40,visual:70"."""
     return [(name, value) for name, _, value in (part.partition(":") for part in text.split(",")) if value]
 
 
 def _read_spans(text: str) -> Spans:
-    """ "500-1200.2000-2400", milliseconds, in seconds."""
+    """Parse "500-1200.2000-2400", milliseconds, to seconds."""
     spans = []
     for part in text.split(".")[:_MOST_SPANS]:
         start, _, end = part.partition("-")

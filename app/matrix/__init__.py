@@ -1,4 +1,4 @@
-"""A confusion matrix whose cells are buttons. Labels are a corpus's text, never markup."""
+"""A confusion matrix whose cells are buttons. Labels are escaped."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _MATRIX = component(Path(__file__).parent, "matrix", '<div class="matrix"></div>
 
 
 def matrix(counts: pd.DataFrame, chosen: tuple[str, str] | None, *, key: str, choose: Callable[[str, str], None]) -> None:
-    """Draw how often each true class (rows) got each answer (columns); ``choose(truth, predicted)`` when a cell is pressed."""
+    """Draw true classes (rows) by predictions (columns); ``choose(truth, predicted)`` is called on a click."""
     labels = [str(name) for name in counts.index]
 
     def pressed() -> None:
         cell = st.session_state[key].get("cell") or {}
-        # By name: places may be those of a matrix with other classes that was here before.
+        # By name, because indices may be those of a previous matrix with other classes.
         if cell.get("row") in labels and cell.get("column") in labels:
             choose(cell["row"], cell["column"])
 

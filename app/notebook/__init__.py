@@ -1,4 +1,4 @@
-"""The notebook: write down what a case shows, wherever it is seen, and take all notes home as a report."""
+"""The notebook: notes on cases, wherever they are seen, and their export as a report."""
 
 from affectscope.app.notebook.form import answers_of, dialog, dialogs, popover
 

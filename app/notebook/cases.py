@@ -1,4 +1,4 @@
-"""What the report shows of a case: its picture, its answers with something taken away, its lanes, its clip."""
+"""A case in the report: its picture, predictions with something removed, lanes, and clip."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _PLAYHEAD = (27, 34, 41)
 
 
 def entry(note: Note, root: str, clips: bool) -> Entry:
-    """A note with all that can be shown of it.
+    """A note with everything that can be shown about it.
 
     Args:
-        root: the app's address.
-        clips: whether the clip itself is to be part of it.
+        root: the app's URL.
+        clips: whether to include the clip itself.
     """
     url = files.case_url(root, note)
     if not possible(note):
@@ -69,7 +69,7 @@ def entry(note: Note, root: str, clips: bool) -> Entry:
 
 
 def possible(note: Note) -> bool:
-    """Whether the clip and the model are still here."""
+    """Whether the clip and the model still exist."""
     try:
         return services.clip(note.corpus, note.clip).file is not None and note.model in services.models()
     except UserError:
@@ -77,25 +77,25 @@ def possible(note: Note) -> bool:
 
 
 def answered(note: Note) -> services.Result | None:
-    """The analysis of the case as it was seen, where it is done."""
+    """The analysis of the case as it was seen, if it is finished."""
     return services.result(_clip(note), note.model, explain(note), _taken(note), _explanation(note))
 
 
 def lacking(note: Note) -> bool:
-    """Whether the analysis of the case, or why, has yet to be made."""
+    """Whether the analysis of the case, or its why, is missing."""
     asked = _asked(note)
     return answered(note) is None or (asked is not None and not asking.found(asked)[1])
 
 
 def analyse(note: Note, seconds: float) -> None:
-    """See to it that there is one."""
+    """Compute it."""
     services.analyse(_clip(note), note.model, explain(note), _taken(note), _explanation(note)).wait(seconds)
     if (asked := _asked(note)) is not None and not asking.found(asked)[1]:
         asking.ask(asked).wait(seconds)
 
 
 def _asked(note: Note) -> asking.Asked | None:
-    """Why of the case; None where nobody can be asked, or frames were taken away, of which why says nothing."""
+    """The why of the case; None where the model cannot be run, or frames were removed, which why does not support."""
     if services.unasked(note.model) or _taken(note) is not None:
         return None
     against = session.from_query(dict(note.link)).options.get(why.AGAINST, "") if note.page == "clip" else ""
@@ -103,7 +103,7 @@ def _asked(note: Note) -> asking.Asked | None:
 
 
 def _why(note: Note) -> tuple[str, tuple[tuple[str, Sequence[str], Sequence[Sequence[str]]], ...]]:
-    """The sentence and its tables, as far as they were made."""
+    """The sentence and its tables, as far as they exist."""
     asked = _asked(note)
     if asked is None:
         return "", ()
@@ -111,7 +111,7 @@ def _why(note: Note) -> tuple[str, tuple[tuple[str, Sequence[str], Sequence[Sequ
 
 
 def _clip(note: Note) -> services.Clip:
-    """The clip, with the sound track that was heard, and the face that was read, when the note was written."""
+    """The clip, with the audio track and the face that were chosen when the note was written."""
     options = session.from_query(dict(note.link)).options
     heard = services.heard(services.clip(note.corpus, note.clip), options.get(session.TRACK, ""))
     return services.seen(heard, options.get(session.FACE, ""))
@@ -128,7 +128,7 @@ def _explanation(note: Note) -> str | None:
 
 
 def change_of(note: Note) -> Perturbation:
-    """What was taken away when the note was written: on the Masking page that is part of its link."""
+    """The perturbation when the note was written; on the Masking page it is part of the link."""
     if note.page != "masking" or services.unasked(note.model):
         return Perturbation()
     return state.read(session.from_query(dict(note.link)).options, services.spec(note.model).inputs)
@@ -145,7 +145,7 @@ def _heatmap(note: Note, result: services.Result) -> str:
 
 
 def _states(note: Note, item: services.Clip, result: services.Result) -> tuple[State, ...]:
-    """The decision on the whole clip, and without what the note took away, else without sound and without picture."""
+    """The decision on the whole clip, and with the note's perturbation, or else without sound and without picture."""
     if services.unasked(note.model):
         return (State("the whole clip", result.predictions.get(DECISION) or next(iter(result.predictions.values()))),)
     change, inputs = change_of(note), services.spec(note.model).inputs
@@ -159,7 +159,7 @@ def _states(note: Note, item: services.Clip, result: services.Result) -> tuple[S
 
 
 def _strips(timeline: Timeline, time: float, heatmap: str) -> tuple[tuple[str, bytes], ...]:
-    """The lanes as pictures, with a line where the picture was taken."""
+    """The lanes as pictures, with a line at the time of the picture."""
     width, height = _LANE
     at = min(width - 1, round(time / max(timeline.duration, 1e-6) * width))
     strips = []
@@ -175,7 +175,7 @@ def _strips(timeline: Timeline, time: float, heatmap: str) -> tuple[tuple[str, b
 def _picture(
     note: Note, item: services.Clip, result: services.Result, timeline: Timeline, heatmap: str, time: float
 ) -> tuple[bytes | None, str]:
-    """The frame at which the explanation is strongest, and what to say of it."""
+    """The frame with the strongest explanation, and its caption."""
     scale = str(session.from_query(dict(note.link)).view.get("scale", SCALE))
     path = cache_root() / "notes" / f"{of_clip(result.key, key_of('picture 4', result.key, heatmap, scale))}.png"
     picture = sealed.read(path)

@@ -1,4 +1,4 @@
-"""Where a note is written: a popover beside a clip, or a dialog over a list."""
+"""The form for a note: a popover beside a clip, or a dialog over a list."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _SAVED = "note_saved"
 
 
 def popover(clip: services.Clip, model: str, answers: Mapping[str, str], page: str = "") -> None:
-    """A small form beside a clip, and the report under it.
+    """A small form beside a clip, and the report below it.
 
     Args:
-        answers: what the model says of the clip now, name -> text; it goes into the note.
-        page: the page that the note's link opens, as the URL names it.
+        answers: the model's current predictions, name -> text; stored in the note.
+        page: the page that the note's link opens, as in the URL.
     """
     link = _link(clip.corpus, clip.id, model)
     case = Note(clip.corpus, clip.id, model, clip.title, page=page, link=link, facts=_facts(clip, answers))
@@ -42,10 +42,10 @@ def popover(clip: services.Clip, model: str, answers: Mapping[str, str], page: s
         return
     with menu:
         if _write(case):
-            # A popover may be cut off by the window.
+            # A toast, because a popover may be cut off by the window.
             st.toast("The note was saved.", icon=":material/check:")
             st.session_state[_SAVED] = case.id
-        # Longer than the run of the press: the next one, for whatever reason, would take it away unread.
+        # Keep the message for more than one run: the next one would remove it unread.
         if st.session_state.get(_SAVED) == case.id:
             st.success("Saved.", icon=":material/check:")
         if notes.find_all()[0]:
@@ -53,19 +53,19 @@ def popover(clip: services.Clip, model: str, answers: Mapping[str, str], page: s
 
 
 def dialog(corpus: str, clip: str, model: str) -> None:
-    """Ask for the dialog at the script's end (``dialogs``)."""
+    """Request the dialog, which opens at the script's end (``dialogs``)."""
     st.session_state[_NOTING] = corpus, clip, model
     st.session_state.pop(_base(notes.note_id(corpus, clip, model)), None)
 
 
 def dialogs() -> None:
-    """Show the dialog that was asked for."""
+    """Show the requested dialog."""
     if wanted := st.session_state.get(_NOTING):
         _dialog(*wanted)
 
 
 def answers_of(verdicts: list[Verdict]) -> dict[str, str]:
-    """What the heads say, for a note."""
+    """The heads' predictions, for a note."""
     return {verdict.title: _answer(verdict) if verdict.evidence else "no evidence" for verdict in verdicts}
 
 
@@ -103,7 +103,7 @@ def _from_table(clip: services.Clip, model: str) -> Note:
 
 
 def _write(case: Note) -> bool:
-    """The form; True in the run in which the note was saved. What is typed belongs to the note as it was when the form opened."""
+    """The form; True in the run in which the note was saved. Input belongs to the note for which the form was opened."""
     base: Note = st.session_state.setdefault(_base(case.id), notes.find(case.id) or case)
     if base.recovered:
         st.warning("This note was damaged on the disk: this is the version before its last change.")
@@ -117,7 +117,7 @@ def _write(case: Note) -> bool:
         if not press.form_submit_button("Save note", key=f"save-{case.id}-{base.revision}", type="primary", width="stretch"):
             return False
     try:
-        # Written where the case is seen, a note takes over how it is seen now; changed in a list, it keeps how it was seen.
+        # A note saved where the case is shown adopts the current view; one edited in a list keeps its own.
         seen = case if case.revision == 0 else base
         written = replace(base, text=text, tags=tuple(map(str, tags)), page=seen.page, link=seen.link, facts=seen.facts)
         saved = notes.save(written)
@@ -129,14 +129,14 @@ def _write(case: Note) -> bool:
 
 
 def _facts(clip: services.Clip, answers: Mapping[str, str]) -> dict[str, str]:
-    """The true label, what the model said, and what the corpus knows."""
+    """The true label, the model's predictions, and the corpus's facts."""
     known = {name.capitalize(): str(clip.facts[name]) for name in ("speaker", "intensity", "carrier") if name in clip.facts}
     truth = {"True label": str(clip.label)} if clip.label is not None and not pd.isna(clip.label) else {}
     return {**truth, **answers, **known}
 
 
 def _link(corpus: str, clip: str, model: str) -> dict[str, str]:
-    """The whole selection, with nothing left to defaults that may change."""
+    """The complete selection, without defaults that may change."""
     now = session.current()
     elsewhere = (now.corpus, now.clip) != (corpus, clip) and bool(now.clip)
     view = {**now.view, "time": 0.0} if elsewhere else now.view

@@ -1,4 +1,4 @@
-"""All notes: read, open, change, remove, take home."""
+"""The list of notes: read, open, change, remove, export."""
 
 from __future__ import annotations
 

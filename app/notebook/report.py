@@ -25,7 +25,7 @@ _CLIPS = "Clips show people: put them in only if all who will read the report ma
 
 
 def downloads(notes: Sequence[Note], key: str) -> None:
-    """Three buttons; the files are made when one is pressed, with the pictures that are at hand."""
+    """Three buttons; a file is made when its button is pressed, with the pictures that exist."""
     root = app_root()
     stamp = f"{datetime.now():%Y-%m-%d}"
     clips = st.toggle("Put the clips themselves into the report", key=f"{key}-clips", help=_CLIPS)
@@ -42,18 +42,18 @@ def downloads(notes: Sequence[Note], key: str) -> None:
 
 
 def pictures(notes: Sequence[Note]) -> bool:
-    """Make the pictures that are missing; True when there is nothing left to wait for."""
+    """Make missing pictures; True when none are left to wait for."""
     missing = [note for note in notes if cases.possible(note) and cases.lacking(note)]
     if not missing:
         return True
     wanted = f"pictures-{key_of([(note.id, note.revision) for note in missing])}"
-    # What failed once is left out of the report; it is not tried at every click.
+    # A failed picture is left out of the report, and not retried on every click.
     job = jobs.find(wanted) or jobs.ensure(wanted, partial(_make, missing), "export")
     return job.done or finished(job)
 
 
 def app_root() -> str:
-    """The address of the app, without the page."""
+    """The app's URL, without the page."""
     url = urlsplit(st.context.url or "")
     if not url.netloc:
         return ""
@@ -84,7 +84,7 @@ def _lead(notes: Sequence[Note]) -> str:
 
 
 def _is_local(root: str) -> bool:
-    """Whether an address means the very machine that it is asked on."""
+    """Whether a URL refers to this machine itself."""
     host = urlsplit(root).hostname or ""
     try:
         return ip_address(host).is_loopback

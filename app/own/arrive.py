@@ -1,4 +1,4 @@
-"""The way in: a person's file or recording, streamed to disk as it arrives, so that an hour of film is never held in memory."""
+"""Uploads of the user's files and recordings, streamed to disk, so that an hour of video is never held in memory."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from affectscope.core.cache.refusals import sentence_of
 from affectscope.core.errors import UserError
 from affectscope.core.text import shown
 
-# An hour and a half as phones film; more would be a matter of disks.
+# An hour and a half of phone video; more is a question of disk space.
 LIMIT_MB = 4096
 
 
 async def receive(request: Request) -> Response:
-    """``PUT /own/{ticket}?name=…``: the id of the clip that was stored, or one sentence that says why none was."""
+    """``PUT /own/{ticket}?name=…``: the id of the stored clip, or one sentence about why it was refused."""
     name = shown(Path(request.query_params.get("name", "")).name or "clip")
     owner = visitors.of(request.scope)
     try:

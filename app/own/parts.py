@@ -1,4 +1,4 @@
-"""A person's own clips on the page: where they are dropped or recorded, and what their owner can do with one."""
+"""The user's own clips on the page: drop zone, recorder, and actions on a clip."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RECORDER = component(_HERE, "recorder", called="own_recorder")
 
 
 def uploader() -> None:
-    """Where a file is dropped, and the button that opens the recorder."""
+    """The drop zone, and the button that opens the recorder."""
     data = {"url": _url(), "limit": arrive.LIMIT_MB << 20}
     _ZONE(key="own_zone", data=data, on_arrived_change=lambda: _arrived("own_zone"), on_record_change=_record)
     if st.session_state.get(_RECORDING):
@@ -43,7 +43,7 @@ def _record() -> None:
 
 
 def _url() -> str:
-    """The address of this session's files."""
+    """This session's upload URL."""
     ticket = st.session_state.get(_TICKET, "")
     if not drops.usable(ticket):
         ticket = st.session_state[_TICKET] = drops.ticket()
@@ -51,7 +51,7 @@ def _url() -> str:
 
 
 def _arrived(key: str) -> None:
-    """Look at the clip that has arrived; its id came from the server, by way of the browser that sent it."""
+    """Select the clip that has arrived; the browser passes on the id that the server gave it."""
     clip_id = str((st.session_state[key].get("arrived") or {}).get("id", ""))
     if store.find(clip_id):
         st.session_state.pop(_RECORDING, None)
@@ -60,7 +60,7 @@ def _arrived(key: str) -> None:
 
 
 def _who_can_look() -> str:
-    """The model for a new clip: another one where the chosen one was imported and can be asked nothing."""
+    """The model for a new clip: another one if the current one is an import, which cannot be run."""
     chosen, others = session.current().model, services.askable()
     if chosen not in services.models() or not services.unasked(chosen) or not others:
         return chosen
@@ -69,7 +69,7 @@ def _who_can_look() -> str:
 
 
 def menu(clip: services.Clip, model: str) -> None:
-    """What its owner can do with a clip: nothing where it is not a person's own."""
+    """The actions for the user's own clip; nothing for other clips."""
     if told := st.session_state.pop(_DELETED, ""):
         say.toast(told, duration="long")
     own = store.find(clip.id) if clip.corpus == services.UPLOADS else None
@@ -105,7 +105,7 @@ def _name(own: store.OwnClip) -> None:
 
 
 def _label(own: store.OwnClip, classes: tuple[str, ...]) -> None:
-    """A class of the model, or any other word."""
+    """The label: a class of the model, or any other word."""
     key = f"own_label_{own.id}"
     st.session_state[key] = own.label
     st.selectbox(

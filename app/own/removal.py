@@ -1,4 +1,4 @@
-"""Deleting a clip of a person's own, and with it all that was made from it: features, analyses, pictures, exports."""
+"""Deletes an own clip and everything derived from it: features, analyses, pictures, exports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from affectscope.core.cache.store import content_hash, derived, of_clip
 from affectscope.core.errors import UserError
 from affectscope.core.imports import stored as imports
 
-# Seconds that work on the clip has to stop: what it writes later would outlive the clip.
+# Seconds to wait for running jobs on the clip, whose output would otherwise outlive it.
 _PATIENCE = 20.0
 _WORDS = {"uploads": "file", "features": "set of features", "analyses": "analysis", "thumbs": "picture", "exports": "export"}
 _OTHER = "other file"
@@ -27,11 +27,11 @@ _PLURALS = {"set of features": "sets of features", "analysis": "analyses"}
 
 @dataclass(frozen=True)
 class Removed:
-    """What a deletion took away.
+    """The result of a deletion.
 
     Attributes:
-        counts: what, for a person to read -> how many files.
-        shared: the corpus that has the same clip, whose features and analyses therefore stayed; "" where there is none.
+        counts: kind, as displayed -> number of files.
+        shared: the corpus that contains the same clip, whose derived data was kept; "" if none.
     """
 
     counts: dict[str, int]
@@ -47,7 +47,7 @@ class Removed:
 
 
 def remove(clip_id: str) -> Removed:
-    """Delete a clip: its file and copies, and everything that was made from them."""
+    """Delete a clip: its file and copies, and everything derived from them."""
     media = [path for path in store.files(clip_id) if path.suffix not in _FACTS]
     doomed, shared = _made_from(media)
     doomed += store.files(clip_id)
@@ -55,23 +55,23 @@ def remove(clip_id: str) -> Removed:
     store.remove(clip_id)
     _unlink(sizes)
     counts = Counter(_WORDS.get(path.parent.name, _OTHER) for path in sizes if path.suffix not in _FACTS or _told(path))
-    # What a person brought comes before what we made of it.
+    # The user's own files first, then derived ones.
     ordered = {word: counts[word] for word in (*_WORDS.values(), _OTHER) if counts[word]}
     return Removed(ordered, sum(sizes.values()), shared)
 
 
 def forget(media: Iterable[Path]) -> None:
-    """Delete what was made from files of a clip that stays: of a stretch that is no longer looked at."""
+    """Delete data derived from files of a clip that is kept, such as an unused stretch."""
     _unlink(_made_from([path for path in media if path.is_file()])[0])
 
 
 def _told(path: Path) -> bool:
-    """An analysis is two files, and the facts of a clip, and those before, are none that a person put here."""
+    """Whether a file counts in the report: an analysis is two files, and facts and their previous version are internal."""
     return path.parent.name not in ("uploads", "analyses")
 
 
 def _made_from(media: Iterable[Path]) -> tuple[list[Path], str]:
-    """Everything that was made from these files, once nothing more is being made, and the corpus that shares them."""
+    """All data derived from these files, after running jobs have ended, and the corpus that shares them."""
     files: list[Path] = []
     shared = ""
     for path in media:
@@ -92,7 +92,7 @@ def _stop(mark: str) -> None:
 
 
 def _corpus_with(path: Path, content: str) -> str:
-    """The name of a corpus that has a clip of this content; only files of the same size are read."""
+    """The name of a corpus with a clip of this content; only files of the same size are read."""
     size = _size(path)
     for name, clip in _clips():
         if _size(clip) == size and clip != path:

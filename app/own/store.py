@@ -1,13 +1,13 @@
-"""A person's own clips on disk, under ids of ours: uploads and recordings.
+"""The user's own clips on disk, under generated ids: uploads and recordings.
 
-    uploads/<id>.json           the facts: name, label, stretch, when it came; the version before in <id>.json.previous
-            <id>.<kind>         the file as it came
-            <id>.cut-<...>.mp4  of a long file the stretch that is analysed
-            <id>.browser.mp4    a copy for browsers where they cannot play the file itself; <id>.playable.json names it
-            <id>.<how>.…        the same two of another sound track, or of a file that is not read simply as its frames say
+    uploads/<id>.json           the facts: name, label, stretch, time; the previous version in <id>.json.previous
+            <id>.<kind>         the uploaded file
+            <id>.cut-<...>.mp4  the analysed stretch of a long file
+            <id>.browser.mp4    a copy for browsers that cannot play the file itself; <id>.playable.json names it
+            <id>.<how>.…        the same two for another audio track, or for a file with irregular timing
 
-The id is a hash of the file's content and owner, so a file that comes twice is one clip. All that belongs to a clip begins with
-its id.
+The id is a hash of the file's content and owner, so a file that is uploaded twice is one clip. All files of a clip begin with its
+id.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ _DAY = 24 * 3600.0
 
 @dataclass(frozen=True)
 class OwnClip:
-    """One clip of a person's own.
+    """One of the user's own clips.
 
     Attributes:
-        label: the class, or any other word, that its owner holds to be true; None where nothing was said.
-        file: what is analysed: the file as it came, or the stretch that was cut from it; None while none was chosen.
-        original: the file as it came.
-        seconds: its length; 0 where it was not noted.
+        label: the user's label, a class or any other word; None if none.
+        file: what is analysed: the upload, or the stretch cut from it; None until one was chosen.
+        original: the uploaded file.
+        seconds: its duration; 0 if unknown.
         stretch: (start, end) in seconds of the original; None where all of it is analysed, or nothing was chosen yet.
-        track: of the stretch, the sound track that was chosen; None for the first with sound.
-        said: of the stretch, one sentence each about what could not be read of it.
-        added: when it came, seconds since the epoch.
-        owner: the browser that sent it, as ``app.gate.visitors`` names it; "" for this machine's own.
+        track: for a stretch, the chosen audio track; None for the first that has sound.
+        said: for a stretch, one sentence for each part that could not be read.
+        added: time of upload, seconds since the epoch.
+        owner: the uploading browser, as in ``app.gate.visitors``; "" for this machine's own.
     """
 
     id: str
@@ -68,18 +68,18 @@ class OwnClip:
 
 
 def visible(clip: OwnClip) -> bool:
-    """Whether whoever asks may know of the clip: where others than this machine's own come, only the browser that sent it."""
+    """Whether the current visitor may see the clip: if other machines can connect, only the browser that uploaded it."""
     return clip.owner == visitors.current()
 
 
 def listed() -> list[OwnClip]:
-    """All own clips that are stored here, the newest first."""
+    """All own clips stored here, newest first."""
     clips = [_clip(path.name.removesuffix(".json")) for path in _folder().glob("*.json") if path.name.count(".") == 1]
     return sorted((clip for clip in clips if clip and visible(clip)), key=lambda clip: (-clip.added, clip.id))
 
 
 def find(clip_id: str) -> OwnClip | None:
-    """The clip of that id, which counts as opened by this; None where there is none."""
+    """The clip with that id, which counts as opened by this call; None where there is none."""
     clip = _clip(clip_id)
     if clip is None or not visible(clip):
         return None
@@ -88,7 +88,7 @@ def find(clip_id: str) -> OwnClip | None:
 
 
 def incoming() -> Path:
-    """A new file to write to; ``keep`` takes it over, or it is deleted by whoever asked for it."""
+    """A new file to write to; ``keep`` takes it over, otherwise the caller has to delete it."""
     part = _folder() / f".incoming-{owned()}"
     part.parent.mkdir(parents=True, exist_ok=True)
     part.touch(0o600)
@@ -99,7 +99,7 @@ def keep(arrived: Path, name: str, owner: str = "") -> str:
     """Take over a file and return its clip's id.
 
     Raises:
-        UserError: when it is nothing that can be played; the file is deleted then.
+        UserError: when it cannot be played; the file is deleted then.
     """
     name = shown(Path(name.strip()).name or "clip", _LONGEST_NAME)
     try:
@@ -108,7 +108,7 @@ def keep(arrived: Path, name: str, owner: str = "") -> str:
         stored = f"{clip_id}{_kind(name, info)}"
         with locked(_folder()):
             before = _read(clip_id) or {}
-            # One that was damaged on the disk is replaced by what has arrived, whose content is its name.
+            # Replace a damaged copy by the upload, which has the same content hash.
             if not before or not intact(clip_id, _folder() / str(before.get("file")), owner):
                 arrived.replace(_folder() / stored)
                 before = {**before, "file": stored}
@@ -120,7 +120,7 @@ def keep(arrived: Path, name: str, owner: str = "") -> str:
 
 
 def save(name: str, data: BinaryIO, owner: str = "") -> str:
-    """``keep`` of an open file's content."""
+    """``keep`` for an open file's content."""
     part = incoming()
     with part.open("wb") as out:
         data.seek(0)
@@ -129,7 +129,7 @@ def save(name: str, data: BinaryIO, owner: str = "") -> str:
 
 
 def intact(clip_id: str, path: Path, owner: str = "") -> bool:
-    """Whether a clip's file, as it came, is what came: its id is of its content and its owner."""
+    """Whether a clip's file matches its id, which is a hash of content and owner."""
     try:
         return _id_of(path, owner) == clip_id
     except OSError:
@@ -141,7 +141,7 @@ def _id_of(path: Path, owner: str) -> str:
 
 
 def remarks() -> list[str]:
-    """What a person should know of clips that the disk has damaged, a sentence each."""
+    """Warnings about damaged clips, a sentence each."""
     kept = {path.name.removesuffix(".json"): sealed.read_kept(path) for path in sorted(_folder().glob("*.json"))}
     facts = {name: entry for name, entry in kept.items() if "." not in name}
     lost = sum(known is None for known, _ in facts.values())
@@ -152,21 +152,21 @@ def remarks() -> list[str]:
 
 
 def rename(clip_id: str, name: str) -> None:
-    """Call a clip something else; an empty name changes nothing."""
+    """Rename a clip; an empty name changes nothing."""
     if clean := shown(name.strip(), _LONGEST_NAME):
         _change(clip_id, name=clean)
 
 
 def relabel(clip_id: str, label: str | None) -> None:
-    """Say what is true of a clip; nothing, or blanks, for nothing."""
+    """Set a clip's label; None or blanks remove it."""
     _change(clip_id, label=shown((label or "").strip(), _LONGEST_NAME) or None)
 
 
 def playable(clip_id: str, track: int | None = None) -> Path | None:
-    """What browsers can play of what is analysed, once ``make_playable`` has run.
+    """A version of the analysed file that browsers can play, once ``make_playable`` has run.
 
     Args:
-        track: the sound track that is heard, counted from 1; the first with sound if left out.
+        track: the audio track, counted from 1; default: the first that has sound.
     """
     clip = _clip(clip_id)
     if clip is None or clip.file is None:
@@ -181,7 +181,7 @@ def playable(clip_id: str, track: int | None = None) -> Path | None:
 
 
 def make_playable(clip_id: str, path: Path, progress: Callable[[float], None], track: int | None = None) -> None:
-    """Re-encode what browsers cannot play; name what they can."""
+    """Transcode the file if browsers cannot play it, and record the result."""
     name = _playable_name(path, track)
     copy = path.with_name(f"{clip_id}{name.replace('.playable.json', '.browser.mp4')}")
     if media.probe(path, track=track).browser_playable:
@@ -192,20 +192,20 @@ def make_playable(clip_id: str, path: Path, progress: Callable[[float], None], t
 
 
 def _playable_name(path: Path, track: int | None) -> str:
-    """What the note of the playable file is called: another for another track, and for a file that was read otherwise before."""
+    """Name of the record of the playable file; it depends on the track, and on how the file is read."""
     read = (*media.reading(path), *media.hearing(path, track))
     return f".{key_of(*read)[:8]}.playable.json" if read else ".playable.json"
 
 
 def files(clip_id: str) -> list[Path]:
-    """All files that belong to a clip."""
+    """All files of a clip."""
     return sorted(_folder().glob(f"{clip_id}.*")) if _fine(clip_id) else []
 
 
 def remove(clip_id: str) -> None:
-    """Delete a clip's files; what was derived from them is deleted by ``app.own.removal``."""
+    """Delete a clip's files; ``app.own.removal`` deletes derived data."""
     with locked(_folder()):
-        # Whatever asks meanwhile finds no clip before it finds no file.
+        # Facts first, so that concurrent readers find no clip rather than no file.
         for path in [_facts_path(clip_id), *files(clip_id)]:
             path.unlink(missing_ok=True)
 
@@ -232,14 +232,14 @@ def _clip(clip_id: str) -> OwnClip | None:
 
 
 def cut_path(clip_id: str, stretch: tuple[float, float], track: int | None = None) -> Path:
-    """Where a stretch of a clip, with one sound track, lies once it is cut: another one is another file."""
+    """Path of a cut stretch of a clip with one audio track."""
     start, end = (round(1000 * moment) for moment in stretch)
     heard = f"-track-{track}" if track else ""
     return _folder() / f"{clip_id}.cut-{start}-{end}{heard}.mp4"
 
 
 def keep_stretch(clip_id: str, stretch: tuple[float, float], track: int | None = None, notes: Sequence[str] = ()) -> None:
-    """Have a stretch that was cut be the one that is analysed; the one before is deleted."""
+    """Make a cut stretch the one that is analysed, and delete the one before."""
     _change(clip_id, stretch=list(stretch), track=track, said=list(notes))
     for path in files(clip_id):
         if path.name.startswith(f"{clip_id}.cut-") and path != cut_path(clip_id, stretch, track):
@@ -258,12 +258,12 @@ def _probe(path: Path, name: str) -> media.MediaInfo:
     try:
         return media.probe(path, longest=float("inf"))
     except UserError as error:
-        # The sentence names our file; its owner knows another name.
+        # Replace the stored file's name, which the user does not know.
         raise UserError(str(error).replace(str(path), name).replace(path.name, name)) from error
 
 
 def _kind(name: str, info: media.MediaInfo) -> str:
-    """How the stored file's name ends: browsers are told by it what they get."""
+    """The stored file's extension, which determines the media type sent to browsers."""
     kind = Path(name).suffix.lower()
     if info.browser_playable:
         return ".mp4"
@@ -287,7 +287,7 @@ def _read(clip_id: str) -> dict[str, Any] | None:
 
 
 def _renew(path: Path) -> None:
-    """Say that a clip is in use."""
+    """Mark a clip as in use."""
     with suppress(OSError):
         if time.time() - path.stat().st_mtime > _DAY:
             os.utime(path)

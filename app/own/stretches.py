@@ -1,4 +1,4 @@
-"""Choosing, on the page, which stretch of a long file is analysed."""
+"""Choosing which stretch of a long file is analysed."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from affectscope.core.media import stretch
 _PICKER = component(Path(__file__).parent, "picker", called="own_picker")
 _SIDE = 64
 _USUAL = 10.0
-# Pictures and peaks: so many a second, and at most.
+# Pictures and peaks: number per second, and maximum.
 _TILES, _MOST_TILES = 0.2, 240
 _PEAKS, _MOST_PEAKS = 20, 100_000
 _CHOSEN = "own_chosen"
 
 
 def wanted(clip: services.Clip) -> bool:
-    """Whether there is a stretch to be chosen, before anything else can be shown of the clip."""
+    """Whether a stretch has to be chosen before anything else can be shown about the clip."""
     return clip.corpus == services.UPLOADS and (clip.file is None or parts.moving(clip.id))
 
 
 def choose(clip: services.Clip) -> None:
-    """The file from afar, with the stretch to choose on it; what was chosen is cut out behind a progress bar."""
+    """An overview of the file on which to choose the stretch, which is then cut out with a progress bar."""
     own = store.find(clip.id)
     if own is None:
         return
@@ -45,7 +45,7 @@ def choose(clip: services.Clip) -> None:
             if finished(job):
                 _look(own)
             return
-        # Another one may do.
+        # Another stretch may work.
         say.error(job.error)
         jobs.forget(job.id)
         st.session_state.pop(_CHOSEN, None)
@@ -88,7 +88,7 @@ def _choose() -> None:
 
 
 def _chosen(own: store.OwnClip) -> tuple[tuple[float, float], int | None] | None:
-    """The stretch that was pressed for, and the sound track; or those that are known and whose file is gone."""
+    """The stretch that the user confirmed, and the audio track; or the stored ones if their file is gone."""
     clip_id, chosen = st.session_state.get(_CHOSEN, ("", None))
     if clip_id == own.id:
         return chosen

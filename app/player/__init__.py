@@ -25,24 +25,24 @@ def player(
     notices: bool = True,
     awaited: Mapping[str, str] | None = None,
 ) -> dict[str, Any] | None:
-    """Mount the player and return the view that a person left it in, or None while nobody has touched it.
+    """Mount the player. Returns the view that the user left it in, or None if untouched.
 
     Args:
-        clip_url: where the browser finds the clip, by byte ranges.
-        timeline_url: where it finds the timeline's bytes.
+        clip_url: of the clip, with byte ranges.
+        timeline_url: of the timeline's bytes.
         key: Streamlit's element key.
-        title: the clip's name, for those who hear the page.
-        view: what to show first: any of time, heat, map, scale, opacity, threshold, speed, loop,
-            muted, layer, head, matrix, sources, explain. A time below 0 is when the heatmap has most in it.
-        reasons_url: where it finds the bytes of a timeline with lanes that join it; "" while there are none.
+        title: the clip's name, for screen readers.
+        view: initial view: any of time, heat, map, scale, opacity, threshold, speed, loop, muted, layer, head, matrix, sources,
+            explain. A time below 0 means the strongest moment of the heatmap.
+        reasons_url: of a timeline whose lanes are added; "" until it exists.
         truth: the class to mark as the true one.
         explained: heatmap id -> the class that it explains.
-        notices: whether it says what is to be known of the answer; else the page says it, where nothing moves for it.
-        awaited: group -> title of the lanes that ``reasons_url`` will have: they have their room before they come.
+        notices: whether to show the analysis's notices; otherwise the page does.
+        awaited: group -> title of the lanes in ``reasons_url``, for which space is reserved.
 
     Returns:
-        The same fields, with ``timeline``: the URL of the timeline that they belong to, and ``stamp``: the player's own
-        mark, by which it knows its words when they come back in ``view``.
+        The same fields, with ``timeline``: the URL of the timeline that they belong to, and ``stamp``: the player's own mark, by
+            which it recognises its own report in ``view``.
     """
     named = {"explained": dict(explained or {}), "awaited": dict(awaited or {})}
     options = {"title": title, "truth": truth, "notices": notices, **named}

@@ -1,4 +1,4 @@
-"""Cached access to core, a room for each kind of thing. What one page alone reckons is cached beside that page."""
+"""Cached access to core, a module per subject. Computations for a single page are cached beside that page."""
 
 from __future__ import annotations
 
@@ -136,20 +136,20 @@ __all__ = [
     "without_media",
 ]
 
-# Seconds: how long the rest of the start waits for a first visitor, and for that one's player.
+# Seconds to wait before loading the rest: for a first visitor, and for their player.
 _NOBODY_COMES, _PLAYER_STANDS = 10.0, 2.0
 
 
 def warm_up() -> None:
-    """Answer the clip that the first page opens with; once it is shown, load the rest, and ask about all other clips."""
+    """Analyse the first page's default clip; once it is shown, load the rest, and analyse all other clips."""
     fit_thread_pools()
-    # What the disk refuses is said where somebody asks for it.
+    # Disk errors are reported when somebody requests the result.
     with suppress(UserError, OSError):
         source = opened(DEMO)
         first = list(models())[:1]
         for name in first:
             analyse(clip(source.name, str(source.table.index[0])), name, None).wait(60)
-        # A browser that has just the timeline has a player to build: nothing of this must hold it up.
+        # A browser that just received the timeline is busy building the player.
         if starting.first_shown.wait(_NOBODY_COMES):
             time.sleep(_PLAYER_STANDS)
         tidy()

@@ -1,4 +1,4 @@
-"""What a model says of one clip, and why: started as a job, kept on disk, read back, exported."""
+"""Analyses of single clips: started as jobs, cached on disk, read back, exported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from affectscope.core.timeline.timeline import Timeline
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of a clip: probabilities, or values, by head, and which heads had something to answer from."""
+    """A model's answer for a clip: probabilities, or values, by head, and which heads had evidence."""
 
     predictions: Mapping[str, Mapping[str, float]]
     evidence: Mapping[str, bool]
@@ -33,12 +33,11 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Result(Prediction):
-    """A finished analysis: what the page says of it, and where the browser finds the rest.
+    """A finished analysis: what the page shows, and URLs for the rest.
 
     Attributes:
-        explanations: the methods that could have drawn its heatmaps, the usual one first; ``sound_explanations``: the same of
-            the sound's evidence.
-        familiar: how near the clip is to what the model was trained on.
+        explanations: the methods that apply to its heatmaps, the default first; ``sound_explanations``: the same for the sound.
+        familiar: how close the clip is to the training data.
     """
 
     key: str
@@ -57,7 +56,7 @@ def result(
     explanation: str | None = None,
     sound: str | None = None,
 ) -> Result | None:
-    """The finished analysis, of the clip as it is or with frames taken away, or None while there is none."""
+    """The finished analysis, of the original or perturbed clip, or None if there is none yet."""
     if playable(item) is None:
         return None
     return _read(_key(item, model, explain, change, explanation, sound))
@@ -71,7 +70,7 @@ def analyse(
     explanation: str | None = None,
     sound: str | None = None,
 ) -> jobs.Job:
-    """Start the analysis, or join the one under way."""
+    """Start the analysis, or join the running job."""
     asked = (item, model, explain, change, explanation, sound)
     return jobs.ensure(f"analysis-{_key(*asked)}", partial(_analyse, *asked))
 
@@ -145,8 +144,10 @@ def _read(key: str) -> Result | None:
 
 
 def timeline(analysed: Result) -> Timeline:
-    """Raises:
-    UserError: when it was damaged, or taken away, since it was found.
+    """The timeline of an analysis.
+
+    Raises:
+        UserError: when it was damaged or deleted meanwhile.
     """
     content = sealed.read(analysed.timeline)
     if content is None:
@@ -159,13 +160,13 @@ def timeline_url(result: Result, item: Clip) -> str:
 
 
 def without_media(item: Clip, model: str) -> Prediction | None:
-    """What is known of a clip that cannot be played: the answers of an imported model, or None."""
+    """The answer for a clip that cannot be played: an imported model's, or None."""
     known = imported(model)
     return Prediction(*known.answers(item.id)) if known and item.file is None else None
 
 
 def verdicts(prediction: Prediction, model: str) -> list[Verdict]:
-    """What the system and each of its heads say."""
+    """The answers of the system and of each head, for display."""
     attributes = spec(model).task == "regression"
     familiar = prediction.familiar if isinstance(prediction, Result) else Familiar()
 

@@ -1,4 +1,4 @@
-"""The corpora at hand, and the one that this session looks at."""
+"""The available corpora, and the session's current one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OPTION = "corpus"
 
 
 def corpus_names() -> list[str]:
-    """The bundled corpus, then those that were added (``affectscope corpus add``)."""
+    """The bundled corpus, then added ones (``affectscope corpus add``)."""
     try:
         return [DEMO, *known()]
     except UserError:
@@ -25,7 +25,7 @@ def corpus_names() -> list[str]:
 
 
 def corpus_name() -> str:
-    """The corpus that this session looks at: the chosen clip's, or that of the last clip that was one of a corpus's."""
+    """The session's current corpus: the current clip's, or if that is the user's own, the one before."""
     if get_script_run_ctx() is None:
         raise RuntimeError("a job has no session: give it its corpus")
     names = corpus_names()
@@ -33,7 +33,7 @@ def corpus_name() -> str:
 
 
 def corpus() -> corpora.Corpus:
-    """The corpus that this session looks at.
+    """The session's current corpus.
 
     Raises:
         UserError: when it cannot be read.
@@ -42,7 +42,7 @@ def corpus() -> corpora.Corpus:
 
 
 def opened(name: str) -> corpora.Corpus:
-    """A corpus by its name, read once; anew where its folder has changed.
+    """A corpus by its name, cached until its folder changes.
 
     Raises:
         UserError: when it cannot be read.
@@ -60,13 +60,13 @@ def opened(name: str) -> corpora.Corpus:
 
 
 def look_at(name: str) -> None:
-    """Have all pages look at a corpus, from its first clip on."""
-    # In one step, which one press of Back undoes.
+    """Select a corpus on all pages, starting with its first clip."""
+    # One update, so that one press of Back undoes it.
     session.update(corpus=name, clip="", options=session.with_option(_OPTION, name, DEMO))
 
 
 def keep_looking(name: str) -> None:
-    """Remember the corpus for when a person's own clip is looked at."""
+    """Remember the corpus while the user looks at their own clip."""
     if session.option(_OPTION, DEMO) != name:
         session.choose_option(_OPTION, name, DEMO)
 

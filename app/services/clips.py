@@ -1,4 +1,4 @@
-"""Clips, and where the browser finds what it plays and shows of them."""
+"""Clips, and the URLs of their media and pictures."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _MOST_FACES = 99
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip that can be looked at, from a corpus, a person's own files, or a table of predictions.
+    """A clip, from a corpus, the user's own files, or a table of predictions.
 
     Attributes:
-        file: its media; None where there are none, and ``missing`` says why in one sentence.
-        track: the sound track that is heard, counted from 1; the first with sound where nobody chose.
-        face: whose face is read, counted from 1; the largest and longest seen where nobody chose.
+        file: its media; None if there are none, with the reason in ``missing``.
+        track: the audio track, counted from 1; default: the first that has sound.
+        face: the analysed face, counted from 1; default: the largest and longest seen.
     """
 
     corpus: str
@@ -50,13 +50,15 @@ class Clip:
 
     @property
     def called(self) -> str:
-        """What arrays of it may be called: its name in the corpus; of a person's own clip, the name that the file had."""
+        """The name by which arrays may refer to it: its id in the corpus; for an own clip, the file's original name."""
         return Path(self.title).stem if self.corpus == UPLOADS else self.id
 
     @property
     def media(self) -> Path:
-        """Raises:
-        UserError: when there are none.
+        """The media file.
+
+        Raises:
+            UserError: when there is none.
         """
         if self.file is None:
             raise UserError(self.missing)
@@ -76,7 +78,7 @@ def clip(corpus_name: str, clip_id: str) -> Clip:
     try:
         file = source.media(clip_id)
     except UserError as error:
-        # What a table says of a clip is worth a look without its media; a corpus of ours has them all.
+        # An imported table's clip is worth showing without media; clips of our corpora always have them.
         if not isinstance(source, ImportedCorpus) or clip_id not in source.table.index:
             raise
         missing = str(error)
@@ -85,7 +87,7 @@ def clip(corpus_name: str, clip_id: str) -> Clip:
 
 
 def heard(item: Clip, track: str) -> Clip:
-    """The clip with another of its sound tracks, as an address says it; what is no number of one says nothing."""
+    """The clip with another audio track, as given in the URL; an invalid number is ignored."""
     if item.file is None or not (track.isascii() and track.isdigit()):
         return item
     number = int(track[:6])
@@ -93,9 +95,9 @@ def heard(item: Clip, track: str) -> Clip:
 
 
 def seen(item: Clip, face: str) -> Clip:
-    """The clip with another of its faces, as an address says it; what is no number of one says nothing.
+    """The clip with another face, as given in the URL; an invalid number is ignored.
 
-    How many there are is known once the clip was read; before, the analysis says what is wrong.
+    The number of faces is known after extraction; before, the analysis reports an invalid choice.
     """
     if item.file is None or not (face.isascii() and face.isdigit()):
         return item
@@ -115,7 +117,7 @@ def _own(clip_id: str) -> Clip:
 
 
 def _named(name: str, clip_id: str) -> corpora.Corpus:
-    """The corpus of that name, or the imported table; without a name the one that the session looks at."""
+    """The corpus of that name, or the imported table; without a name the session's current one."""
     if not name:
         return corpus()
     if name in corpus_names() and (name == DEMO or clip_id in opened(name).table.index):
@@ -134,7 +136,7 @@ def corpus_here(name: str) -> bool:
 
 
 def clip_here(corpus_name: str, clip_id: str) -> bool:
-    """Whether there is a clip of that name; of uploads, and of a corpus that cannot be read, ``clip`` says what is wrong."""
+    """Whether there is a clip of that name. True for uploads and unreadable corpora, for which ``clip`` reports the error."""
     try:
         return corpus_name == UPLOADS or clip_id in _named(corpus_name, clip_id).table.index
     except UserError:
@@ -142,7 +144,7 @@ def clip_here(corpus_name: str, clip_id: str) -> bool:
 
 
 def clips_of(model: str | None) -> pd.DataFrame:
-    """The table of the clips that a model's answers are about; empty where it is not there."""
+    """The table of the clips that a model covers; empty if it cannot be read."""
     try:
         return (corpus_of(model) if model else corpus()).table
     except UserError:
@@ -150,7 +152,7 @@ def clips_of(model: str | None) -> pd.DataFrame:
 
 
 def covers(model: str, item: Clip) -> bool:
-    """Whether the model can say something of the clip: an imported one only of its table's own."""
+    """Whether the model covers the clip: an imported one only its table's."""
     known = imported(model)
     if known is None:
         return item.file is not None
@@ -166,7 +168,7 @@ def truth_known(item: Clip) -> bool:
 
 
 def media_url(item: Clip) -> str:
-    """Where the browser finds the clip, in the form that browsers play."""
+    """URL of the clip, in a form that browsers play."""
     name = _own_name(item.media) if item.corpus == UPLOADS else item.id
     # Another track is another file.
     name = f"{name}.sound{item.track}" if item.track else name
@@ -174,22 +176,22 @@ def media_url(item: Clip) -> str:
 
 
 def owner_of(corpus_name: str) -> str:
-    """Whose browser alone may have what belongs to a clip: whoever sees somebody's own clip is its owner. "" for everybody."""
+    """The visitor who alone may fetch a clip's files: the current one if the clip is somebody's own. "" for everybody."""
     return visitors.current() if corpus_name == UPLOADS else ""
 
 
 def media_file(item: Clip) -> Path:
-    """The clip in the form that browsers play, where there is one."""
+    """The clip in a form that browsers play, if it exists."""
     return playable(item) or item.media
 
 
 def _own_name(path: Path) -> str:
-    """Another stretch of a long file has another address, so that no browser shows the one before."""
+    """URL name; each stretch of a long file has its own, so that browsers do not show a cached one."""
     return path.stem
 
 
 def playable(item: Clip) -> Path | None:
-    """What browsers can play of the clip; None where that has yet to be made."""
+    """A file of the clip that browsers can play; None if it has yet to be made."""
     if item.corpus == UPLOADS:
         return store.playable(item.id, item.track)
     if item.corpus == DEMO or media.probe(item.media, track=item.track).browser_playable:
@@ -199,7 +201,7 @@ def playable(item: Clip) -> Path | None:
 
 
 def prepare(item: Clip, progress: Callable[[str, float], None]) -> None:
-    """Make what browsers can play of the clip, where there is nothing yet."""
+    """Make such a file if there is none yet."""
     if playable(item) is None:
         make_playable(item, lambda share: progress("Preparing the clip for the browser", share))
 
@@ -217,16 +219,16 @@ def browser_copy(item: Clip) -> Path:
 
 
 def thumb_url(corpus_name: str, clip_id: str, path: Path) -> str:
-    """Where the browser finds a picture of the clip; the file itself is not lent with it."""
+    """URL of the clip's picture; the clip itself is not exposed."""
     name = _own_name(path) if corpus_name == UPLOADS else clip_id
     return lending.lend("pictures", f"{corpus_name}.{name}", path, owner_of(corpus_name))
 
 
 def pictures(model: str, clips: Iterable[str], of: corpora.Corpus | None = None) -> list[str | None]:
-    """Pictures of some of the clips that a model's answers are about. One missing file must not hide the others.
+    """Pictures of some of a model's clips; None for those whose file is missing.
 
     Args:
-        of: their corpus; the session's, or the model's own, if left out.
+        of: their corpus; default: the session's, or the model's own.
     """
     source = of or corpus_of(model)
 

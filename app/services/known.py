@@ -1,4 +1,4 @@
-"""The models that can be chosen: shipped, trained here, dropped in, or imported as tables of answers."""
+"""The available models: shipped, trained here, uploaded, or imported as tables of predictions."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from affectscope.core.models.base import ModelSpec
 from affectscope.core.text import shown
 from affectscope.core.training import runs
 
-# Models whose weights are in memory, as long as somebody holds them.
+# Models in memory, as long as they are referenced.
 _LOADED: weakref.WeakValueDictionary[str, Analyzer] = weakref.WeakValueDictionary()
 
 
 def imported(model: str) -> Imported | None:
-    """The model as an import, or None for one whose weights are here."""
+    """The model as an import, or None if it has weights."""
     entry = imports.entries().get(model)
     return _imported(entry, entry.added) if entry and models().get(model) == entry.prediction_table else None
 
@@ -43,12 +43,12 @@ def _imported(entry: imports.Entry, added: str) -> Imported:
 
 
 def unasked(model: str) -> str:
-    """One sentence where a model has no weights here and can be asked nothing new; empty where it can."""
+    """One sentence if a model has no weights and cannot be run; empty if it can."""
     return UNASKED if imported(model) else ""
 
 
 def corpus_of(model: str) -> corpora.Corpus:
-    """The clips that a model's answers are about: those of the session's corpus, or of the table that it was imported from."""
+    """The clips that a model covers: those of the session's corpus, or of its imported table."""
     table_model = imported(model)
     return corpus_of_table(table_model.entry) if table_model else corpus()
 
@@ -59,8 +59,7 @@ def corpus_of_table(entry: imports.Entry) -> ImportedCorpus:
 
 
 def models() -> dict[str, Path]:
-    """Name -> file: what plugins declare, for whoever named one wants to see it; the shipped checkpoints, those that were trained
-    here, those that people dropped in, and last the answers of models that were imported."""
+    """Name -> file, in this order: plugins' models, shipped checkpoints, those trained here, uploads, and imports."""
     known = {name: Path(network.file) for name, network in plugged.known().items()} | checkpoints.shipped()
     dropped = {name: entry.path for name, entry in library.entries().items()}
     for more in (runs.finished(), dropped, {name: entry.prediction_table for name, entry in imports.entries().items()}):
@@ -69,15 +68,15 @@ def models() -> dict[str, Path]:
 
 
 def askable() -> list[str]:
-    """The models whose weights are here."""
+    """The models that have weights."""
     return [name for name in models() if not unasked(name)]
 
 
 def analyzer(name: str) -> Analyzer:
-    """The model of that name, on the device that was chosen for it.
+    """The model of that name, on its chosen device.
 
     Raises:
-        UserError: when there is none, or it cannot be read or placed.
+        UserError: when there is none, or it cannot be loaded or placed.
     """
     return _analyzer(name, *_place(name))
 
@@ -109,10 +108,10 @@ def is_plugin(name: str) -> bool:
 
 
 def digest(name: str) -> str:
-    """What tells a model from others, without its weights in memory: whatever was kept of it belongs to this.
+    """Identifies a model in cache keys, without loading its weights.
 
     Raises:
-        UserError: when its weights are not there.
+        UserError: when its weights are missing.
     """
     return plugged.digest(plugged.known()[name]) if is_plugin(name) else checkpoints.digest(models()[name])
 
@@ -123,7 +122,7 @@ def loaded(name: str) -> bool:
 
 
 def unload(name: str) -> None:
-    """Let go of the model's weights; whoever asks next reads them again."""
+    """Release the model's weights; the next use loads them again."""
     _analyzer.clear(name, *_place(name))
     gc.collect()
     devices.release()
@@ -134,13 +133,13 @@ def card(model: str) -> Mapping[str, Any]:
 
 
 def spec(model: str) -> ModelSpec:
-    """What the model declares."""
+    """The model's spec."""
     known = imported(model)
     return known.spec if known else analyzer(model).checkpoint.spec
 
 
 def declared(model: str) -> ModelSpec | None:
-    """As ``spec``, out of the file's header, for those who look at many models: no weights are read. None where it cannot be."""
+    """As ``spec``, from the file's header, without reading weights; None where that is impossible."""
     if known := imported(model):
         return known.spec
     if is_plugin(model):
@@ -167,7 +166,7 @@ def _header(path: str, changed: int) -> tuple[ModelSpec | None, Mapping[str, Any
 
 
 def taken(model: str) -> dict[str, str]:
-    """Modality -> the feature set that a model takes, as a person, its card or its paper says; no weights are read."""
+    """Modality -> the model's feature set, by the user's choice, its card or its paper; no weights are read."""
     asked = declared(model)
     if asked is None or imported(model):
         return {}
@@ -177,7 +176,7 @@ def taken(model: str) -> dict[str, str]:
 
 
 def take(model: str, modality: str, features: str) -> None:
-    """Have a model take a feature set of a modality from now on, on all pages and in the terminal.
+    """Set a modality's feature set for a model, on all pages and in the terminal.
 
     Raises:
         UserError: when it does not fit, or the settings cannot be written.
@@ -189,12 +188,12 @@ def take(model: str, modality: str, features: str) -> None:
 
 
 def taken_marks(model: str) -> list[Any]:
-    """Parts of the keys of what a model says: see ``core.features.taken.marks``."""
+    """Parts of cache keys of a model's answers: see ``core.features.taken.marks``."""
     asked = declared(model)
     try:
         return marks(asked, taken(model)) if asked is not None else []
     except UserError:
-        # What is missing stands on the model's card; until it is there, nothing is said that could be kept.
+        # The model's card shows what is missing; until then there is nothing to cache.
         return []
 
 
@@ -203,6 +202,6 @@ def labels(model: str) -> tuple[str, ...]:
 
 
 def heads(model: str) -> Mapping[str, tuple[str, ...]]:
-    """The model's heads, the main one first, each with the modalities that it draws on."""
+    """The model's heads, the main one first, with the modalities that each uses."""
     declared = spec(model)
     return {head: declared.modalities[head] for head in declared.heads}

@@ -1,4 +1,4 @@
-"""What a model says of every clip of its corpus."""
+"""A model's predictions for every clip of a corpus."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _MOST_REFUSED = 3
 
 
 def prediction_table(model: str, of: Corpus | None = None) -> PredictionTable | None:
-    """What the model says of every clip of a corpus, the session's if left out, or None while nobody has asked (``ask_all``)."""
+    """The predictions for a corpus (default: the session's), or None until the model was run on it (``ask_all``)."""
     return _loaded(prediction_table_path(model, of))
 
 
 def prediction_table_on_disk(model: str, of: Corpus | None = None) -> PredictionTable | None:
-    """As ``prediction_table``, for those who look at many models: none is loaded to know what its prediction table is called."""
+    """As ``prediction_table``, without loading the model."""
     return _loaded(path_on_disk(model, of))
 
 
 def path_on_disk(model: str, of: Corpus | None = None) -> Path:
-    """Where a model's prediction table is, or will be; its weights are not read."""
+    """Path of a model's prediction table, which may not exist; its weights are not read."""
     known = imported(model)
     return (
         known.entry.prediction_table
@@ -44,7 +44,7 @@ def path_on_disk(model: str, of: Corpus | None = None) -> Path:
 
 
 def ask_all(model: str, of: Corpus | None = None) -> jobs.Job:
-    """Ask the model about every clip of a corpus, the session's if left out, or join the asking that is under way."""
+    """Run the model on every clip of a corpus (default: the session's), or join the running job."""
     source = of or corpus()
     path = prediction_table_path(model, source)
     return jobs.ensure(f"ask-{path.stem}", partial(_ask_all, model, source, path), "corpus")
@@ -56,15 +56,15 @@ def _ask_all(model: str, source: Corpus, path: Path, progress: jobs.Progress) ->
 
 
 def queue_id(called: str, of: Corpus) -> str:
-    """Names the asking of several models, one after the other (``ask_each``)."""
+    """Id of the job that runs several models (``ask_each``)."""
     return f"ask-{called}-{key_of(of.name, len(of.table))}"
 
 
 def ask_each(called: str, names: Sequence[str], of: Corpus) -> jobs.Job:
-    """Ask models about every clip of a corpus, one after the other, or join the asking of that name that is under way.
+    """Run models on every clip of a corpus, one after the other, or join the running job of that name.
 
-    Only one of them waits in the line of ``ask_all`` at a time, so that whoever asks for another need not wait for all. Ended
-    with a sentence where some could not be asked; the others' answers are kept.
+    Only one of them is in the queue of ``ask_all`` at a time, so that requests for other models need not wait for all. Fails with
+    a sentence if some could not be run; the others' predictions are kept.
     """
     return jobs.ensure(queue_id(called, of), partial(_ask_each, tuple(names), of), "queue")
 
@@ -86,7 +86,7 @@ def _told(progress: jobs.Progress, name: str, done: int, count: int, stage: str,
 
 
 def _follow(name: str, of: Corpus, progress: jobs.Progress) -> None:
-    """Ask a model and wait. Cancelled, it takes along what it began, but not what somebody else waits for too."""
+    """Run a model and wait. If cancelled, it also cancels the run that it started, unless somebody else waits for it."""
     before = jobs.find(f"ask-{prediction_table_path(name, of).stem}")
     job = ask_all(name, of)
     try:
@@ -103,7 +103,7 @@ def _follow(name: str, of: Corpus, progress: jobs.Progress) -> None:
 
 
 def prediction_table_id(model: str) -> str:
-    """Names what the model says of every clip: another prediction table, another id."""
+    """Identifies a version of a prediction table."""
     known = imported(model)
     return f"{known.entry.id} {known.entry.added}" if known else prediction_table_path(model).stem
 
@@ -117,7 +117,7 @@ def prediction_table_path(model: str, of: Corpus | None = None) -> Path:
     )
 
 
-# Writing down a table of thousands of clips takes longer than all else that a page does with it.
+# Cached, because formatting a table of thousands of clips is the slowest part of a page.
 @st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Corpus: lambda of: (of.name, id(of), len(of.table))})
 def _key(digest: str, of: Corpus, taken: Sequence[Any]) -> str:
     return inference_key_of(digest, of, taken)
@@ -138,7 +138,7 @@ def _prediction_table(path: str, changed: Hashable) -> PredictionTable | None:
 
 
 def predicted(model: str) -> Mapping[str, str]:
-    """The system's answer by clip id, once it was asked about all of them."""
+    """The system's prediction by clip id, once it was run on all of them."""
     answers = prediction_table(model)
     if answers is None:
         return {}

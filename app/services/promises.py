@@ -1,4 +1,4 @@
-"""What a model promises: asked once, off the page, and kept for all pages."""
+"""A model's promises: checked once in the background, and cached for all pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from affectscope.core.errors import UserError
 
 
 def promises(model: str) -> list[Promise] | None:
-    """What a check of the model found, here or in a terminal; None where there was none."""
+    """The result of a check, from here or the terminal; None if there was none."""
     try:
         return kept.find(digest(model))
     except (UserError, OSError):
@@ -24,7 +24,7 @@ def promises(model: str) -> list[Promise] | None:
 
 
 def checkable(model: str) -> bool:
-    """Whether a check can be made, and its result kept: of an imported table nothing new can be asked."""
+    """Whether a model can be checked, and the result cached; an imported table cannot be run."""
     try:
         return not unasked(model) and bool(digest(model))
     except (UserError, OSError):
@@ -37,12 +37,12 @@ def broken_promises(model: str) -> Sequence[str]:
 
 
 def check_promises(model: str) -> jobs.Job:
-    """Check the model, or join the check that is under way. It stands back while somebody waits for a clip."""
+    """Check the model, or join the running check. It yields to users who wait for a clip."""
     return jobs.ensure(f"check-{digest(model)}", partial(_check, model), "library")
 
 
 def _check(model: str, progress: jobs.Progress) -> None:
-    # Its own copy of the weights: those that pages ask may lie on a GPU, and be asked meanwhile.
+    # A separate copy of the weights: the pages' copy may be on a GPU, and in use.
     checkpoint = _checkpoint(model)
     kept.keep(checkpoint.digest, checking.check(checkpoint, jobs.standing_back(progress)))
 

@@ -1,1 +1,1 @@
-"""The server beside Streamlit: what browsers fetch, and how a process starts."""
+"""The server's part beside Streamlit: file routes, and startup."""

@@ -1,4 +1,4 @@
-"""Where the server is found: one line for who started it, and a browser opened on a desktop."""
+"""Announces the server's URL: one line in the terminal, and a browser opened on a desktop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EVERY, _PATIENCE = 0.05, 30.0
 
 
 def announce() -> None:
-    """Print the address, and open it unless the server is headless: Streamlit does neither for an app with routes of its own."""
+    """Print the URL, and open it unless headless: Streamlit does neither for an app with custom routes."""
     on, address = terms(), str(st.get_option("server.address") or "")
     url = link("127.0.0.1" if on.everywhere else address, on)
     print(f"AffectScope is at {url} (Ctrl+C stops it).", flush=True)
@@ -32,22 +32,22 @@ def announce() -> None:
 
 
 def link(host: str, on: Terms) -> str:
-    """The address that lets people in."""
+    """The URL that admits people."""
     return url_of(host, on.port) + (f"{on.base}/?token={quote(on.token, safe='')}" if on.token else on.base)
 
 
 def url_of(host: str, port: int) -> str:
-    """The address of a server on a host, which may be written as IPv6."""
+    """The URL of a server on a host, which may be IPv6."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _can_open() -> bool:
-    # Without it, Python would look for browsers that take over the terminal.
+    # Without xdg-open, Python would look for text browsers that take over the terminal.
     return not sys.platform.startswith("linux") or shutil.which("xdg-open") is not None
 
 
 def _open(url: str, address: str, port: int) -> None:
-    """Open the browser as soon as somebody answers there."""
+    """Open the browser as soon as the server responds."""
     host = "127.0.0.1" if address in hosts.EVERYWHERE else address
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:

@@ -1,8 +1,8 @@
-"""What a page that was just left still reports is passed over.
+"""Ignores reports from a page that was just left.
 
-A browser shows the page before until it has something of the next one, and a player there goes on reporting to its part of the
-page, its fragment. Streamlit runs that part when the next page has been made, as if the page before were the one to be shown:
-the next one goes blank, or its buttons call nothing.
+A browser shows the previous page until it receives some of the next, and a player there keeps sending reports to its fragment.
+Streamlit would run that fragment after the next page was drawn, as if the previous page were current: the new page would go
+blank, or its buttons would do nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from starlette.types import Message as Event
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-# Bytes. What tells which page it is has no data in it.
+# Bytes. Messages that identify the page contain no data, so they are small.
 _LONGEST = 1 << 17
 
 
@@ -43,27 +43,27 @@ class Leaving:
 
 
 class Place:
-    """Which page a browser is on, or on its way to: what was last asked for, or what the server last turned to by itself."""
+    """The page that a browser is on, or on its way to: the last one requested, or switched to by the server."""
 
     def __init__(self) -> None:
         self._now = self._told = ""
 
     def left(self, message: bytes) -> bool:
-        """Whether a browser's message is about a part of a page that it is no longer on."""
+        """Whether a browser's message is about a fragment of a page that it has left."""
         asked = _read(BackMsg(), message)
         if asked is None or asked.WhichOneof("type") != "rerun_script":
             return False
         page = asked.rerun_script.page_script_hash
         if asked.rerun_script.fragment_id:
             return bool(page and self._now) and page != self._now
-        # Empty before the browser knows what its pages are called.
+        # Empty before the browser knows the pages' names.
         self._now = page or self._now
         return False
 
     def told(self, message: bytes) -> None:
-        """Take note of what the server says. A run that it tells of may be an older one: only a turn to another page counts.
+        """Track a server message. It may belong to an older run, so only a switch to another page counts.
 
-        What a run begins with names the script of all pages where the browser did not name one; its navigation names the page.
+        A run's first message names the main script if the browser did not name one; its navigation names the page.
         """
         forwarded = _read(ForwardMsg(), message) if len(message) < _LONGEST else None
         if forwarded is None or forwarded.WhichOneof("type") != "navigation":
@@ -74,7 +74,7 @@ class Place:
 
 
 def _read(into: Message, message: bytes) -> Message | None:
-    """A message of Streamlit's; what is none is Streamlit's to refuse."""
+    """Parse a Streamlit message; invalid ones are left for Streamlit to reject."""
     try:
         into.ParseFromString(message)
     except DecodeError:

@@ -1,4 +1,4 @@
-"""Which files browsers may fetch: a server-side table of ids, so that no URL ever becomes a path."""
+"""Files that browsers may fetch: a server-side table of ids, so that no URL ever becomes a path."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from affectscope.app.gate.terms import base
 from affectscope.core.cache import sealed
 
 Kind = Literal["clips", "pictures", "timelines", "grids", "maps", "strips", "lists"]
-# Where browsers find them, where that is not the kind's own name.
+# URL segments that differ from the kind's name.
 _ROUTES = {"pictures": "thumbs"}
 
-# Kind and id -> file, and whose it is; "" among those for everybody who was let in.
+# Kind and id -> file, and its owners; "" means every admitted visitor.
 _LENT: dict[tuple[str, str], tuple[Path, frozenset[str]]] = {}
 
 
@@ -21,7 +21,7 @@ def lend(kind: Kind, name: str, path: Path, owner: str = "") -> str:
     """Let browsers fetch ``path`` and return its URL.
 
     Args:
-        owner: whose browser alone may; everybody's if left out. What several have of the same content, each of them may fetch.
+        owner: the only visitor who may; default: everybody. If several own the same content, each may fetch it.
     """
     before, owners = _LENT.get((kind, name), (path, frozenset()))
     _LENT[kind, name] = (path, owners | {owner} if before == path else frozenset({owner}))
@@ -29,10 +29,10 @@ def lend(kind: Kind, name: str, path: Path, owner: str = "") -> str:
 
 
 def find(kind: Kind, name: str, visitor: str = "") -> Path | None:
-    """The file of that id, where there is one that this visitor may have.
+    """The file of that id, if this visitor may have it.
 
     Args:
-        visitor: as ``app.gate.visitors`` names browsers; "" where only this machine's own come.
+        visitor: as in ``app.gate.visitors``; "" where only this machine can connect.
     """
     path, owners = _LENT.get((kind, name), (None, frozenset()))
     mine = not visitor or "" in owners or visitor in owners
@@ -40,6 +40,6 @@ def find(kind: Kind, name: str, visitor: str = "") -> Path | None:
 
 
 def content(kind: Kind, name: str, visitor: str = "") -> bytes | None:
-    """What a browser is sent of a file that we made ourselves; None where it is gone, or damaged, or not this visitor's."""
+    """The content of a generated file; None where it is gone, damaged, or not this visitor's."""
     path = find(kind, name, visitor)
     return sealed.read(path) if path is not None else None

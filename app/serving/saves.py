@@ -1,7 +1,6 @@
-"""Files that are made when somebody saves them: each button of a page has an address of its own, which stays over reruns.
+"""Files made on demand, when they are saved: each button of a page has its own URL, which stays over reruns.
 
-A page that runs again gives its buttons other contents; their addresses stay, and always lead to the newest one. So a press is
-not lost, whenever it comes.
+When a page reruns, a button's content changes but not its URL, which always serves the newest version. So no press is lost.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ _FAULT = "Something went wrong inside the app; the server's log has the details.
 _BYTES = 24
 _MOST_OF_A_SESSION, _MOST = 32, 10_000
 _LONGEST = 120
-# What a file's name means to a shell, to Windows, or to a header.
+# Characters with a meaning to a shell, to Windows, or in a header.
 _UNSAFE = frozenset("/\\:*?\"<>|;%`$'")
 
 
 @dataclass(frozen=True)
 class _File:
-    """What a press gets: what makes it, in a thread of its own, and what it is called."""
+    """What a press serves: the function that makes it, run in a thread, and the file's name."""
 
     make: Callable[[], bytes]
     name: str
@@ -44,29 +43,29 @@ class _File:
 
 @dataclass(eq=False)
 class _Save:
-    """A button's address, and for which browser it is."""
+    """A button's ticket, and its browser."""
 
     ticket: str
     owner: str
     file: _File
 
 
-# Ticket -> what it is for. The sessions hold it: with a session go its tickets.
+# Weak: the sessions hold the tickets, which disappear with them.
 _SAVES: WeakValueDictionary[str, _Save] = WeakValueDictionary()
 _LOCK = threading.Lock()
 
 
 def offer(key: str, make: Callable[[], bytes], name: str, kind: str) -> tuple[str, str]:
-    """Let the browser whose page is being made save a file; whatever was offered under this key in this session is replaced.
+    """Let the current page's browser save a file; replaces what this session offered under the key before.
 
     Args:
         key: of the button.
-        make: called in another thread, for the same person, when somebody saves it; a ``UserError`` is told on the page.
-        name: of the file, as a person calls it.
+        make: called in another thread, as the same visitor, when the file is saved; a ``UserError`` is shown on the page.
+        name: of the file.
         kind: its media type.
 
     Returns:
-        The URL, the same for a key as long as the session lasts, and the file's name without what names may not hold.
+        The URL, constant per key and session, and the file's name without invalid characters.
     """
     mine: dict[str, _Save] = st.session_state.setdefault(_OURS, {})
     file, owner = _File(visitors.bound(make), safe(name), kind), visitors.current()
@@ -86,7 +85,7 @@ def offer(key: str, make: Callable[[], bytes], name: str, kind: str) -> tuple[st
 
 
 async def hand_over(request: Request) -> Response:
-    """``GET /saves/{ticket}``: the file as it is now, or one sentence that says why there is none."""
+    """``GET /saves/{ticket}``: the current file, or one sentence about why there is none."""
     save = _SAVES.get(request.path_params["ticket"])
     if save is None or save.owner != visitors.of(request.scope):
         return _refused("This page is too old to save anything: reload it.", 404)
@@ -104,10 +103,10 @@ async def hand_over(request: Request) -> Response:
 
 
 def safe(name: str) -> str:
-    """A file's name that is one on every system: no path, no hidden file, nothing that a header or a shell would read."""
+    """A file name that is valid on every system: no path, no hidden file, nothing special to a header or a shell."""
     clean = "".join("_" if character in _UNSAFE or not character.isprintable() else character for character in name).strip(". ")
     stem, dot, suffix = clean.rpartition(".")
-    # What makes it a file of its kind is at its end.
+    # Keep the extension.
     return f"{stem[: _LONGEST - len(suffix) - 1]}{dot}{suffix}" if stem and len(suffix) < 10 else clean[:_LONGEST] or "file"
 
 

@@ -1,4 +1,4 @@
-"""What a fresh process has yet to load before a page can stand: off the page's thread, which says so meanwhile."""
+"""Loads what a page needs in a new process, in a background thread, and reports progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib import import_module
 from affectscope.core.plugins import loading
 
 _LOG = logging.getLogger(__name__)
-# What the first page needs, in the order in which it is loaded, by what the page says of it.
+# Modules of the first page in loading order, by the text shown meanwhile.
 _PARTS = {
     "Loading PyTorch": ("torch",),
     "Loading the tables": ("pandas",),
@@ -23,9 +23,9 @@ _PARTS = {
         "affectscope.app.export",
     ),
 }
-# Plugins are imported with what their models are made of.
+# Plugins are imported together with the models' dependencies.
 _WITH_PLUGINS = "Loading the models"
-# What other pages need of other people's, once somebody has the first clip before them.
+# Dependencies of other pages, loaded once the first clip is shown.
 _LATER = ("sklearn.decomposition", "sklearn.metrics", "sklearn.neighbors", "torchmetrics.functional.classification")
 # Seconds.
 _A_MOMENT, _SHORT_TURN = 0.05, 0.0005
@@ -34,19 +34,19 @@ _ready, _turn = threading.Event(), threading.Lock()
 _stage = next(iter(_PARTS))
 
 first_shown = threading.Event()
-"""Set when a browser has fetched a clip's timeline: what is not about that clip may begin."""
+"""Set when a browser has fetched a clip's timeline, after which unrelated work may begin."""
 
 
 def load() -> None:
-    """Import what the first page needs; who calls while another does waits for it."""
+    """Import what the first page needs; concurrent callers wait."""
     global _stage
     with _turn:
         if _ready.is_set():
             return
-        # Streamlit collects garbage in full after every run of a script. Walking all that torch and its friends bring takes half
-        # a second in which nothing else can run; frozen, it is left out.
+        # Streamlit runs a full garbage collection after every script run. Traversing torch's objects blocks everything for half a
+        # second; frozen objects are skipped.
         gc.disable()
-        # Meanwhile the server has a browser to answer, some hundred small files: it must not wait its turn as long as usual.
+        # Meanwhile the server has to serve some hundred small files, so let threads switch more often.
         patience = sys.getswitchinterval()
         sys.setswitchinterval(_SHORT_TURN)
         try:
@@ -57,7 +57,7 @@ def load() -> None:
                     for trouble in loading.load():
                         _LOG.warning("%s", trouble.sentence)
         except Exception:
-            # The page that imports it again says so to whoever looks at it.
+            # The page that imports it again shows the error.
             _LOG.exception("%s failed", _stage)
         finally:
             sys.setswitchinterval(patience)
@@ -67,18 +67,18 @@ def load() -> None:
 
 
 def load_later() -> None:
-    """Import what the other pages need, and would make their first visitor wait for."""
+    """Import what other pages need, so that their first visitor does not wait."""
     for module in _LATER:
         import_module(module)
 
 
 def ready(seconds: float = _A_MOMENT) -> bool:
-    """Whether a page can be run; waits ``seconds`` for it, and starts the loading where nobody has."""
+    """Whether a page can run; waits up to ``seconds``, and starts loading if necessary."""
     if not _ready.is_set():
         threading.Thread(target=load, daemon=True, name="start").start()
     return _ready.wait(seconds)
 
 
 def stage() -> str:
-    """What is being loaded, for a person to read."""
+    """What is being loaded, for display."""
     return _stage

@@ -1,4 +1,4 @@
-"""Small pictures of clips for the table, made when a browser first asks for them."""
+"""Thumbnails of clips, made on first request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FRAME = 30  # Faces are at rest in the first frames of a clip.
 
 
 def thumb(path: Path) -> Path | None:
-    """Where a sealed JPEG of the clip lies, or None where it has no picture."""
+    """Path of a sealed JPEG of the clip, or None where it has no picture."""
     out = place(path)
     if sealed.good(out):
         return out
@@ -32,6 +32,6 @@ def thumb(path: Path) -> Path | None:
 
 
 def place(path: Path) -> Path:
-    """Where the picture of a clip lies, or will lie. Not by content: thousands of clips are listed, and none is read for that."""
+    """Path of a clip's thumbnail. Not by content hash, because thousands of clips are listed without being read."""
     facts = path.stat()
     return cache_root() / "thumbs" / f"{key_of(str(path.resolve()), facts.st_size, facts.st_mtime_ns)}.jpg"

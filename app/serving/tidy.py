@@ -1,4 +1,4 @@
-"""What the server keeps on disk does not grow for ever: the oldest of what can be made again goes, and uploads nobody opens."""
+"""Limits disk usage: deletes the oldest recomputable files, and uploads that nobody opens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DAY = 24 * 3600
 
 
 def tidy() -> None:
-    """Leaves alone what was made or opened within a day: somebody may be looking at it. What was half-written goes."""
+    """Clean up, except for files used within a day. Incomplete files are deleted too."""
     for folder in (cache_root(), *(path for path in cache_root().glob("*/") if path.is_dir())):
         disk.sweep(folder)
     made = [path for name in MADE_AGAIN for path in (cache_root() / name).glob("*") if path.is_file()]
@@ -31,12 +31,12 @@ def tidy() -> None:
 
 
 def _expire() -> None:
-    """Own clips that nobody has opened for long go with all that was made from them."""
-    # It needs the corpora, and whoever reads those tidies up first.
+    """Delete own clips that nobody has opened for long, with all derived data."""
+    # A circular import otherwise: it needs the services, which import this module.
     from affectscope.app.own import removal
 
     files = [path for path in (cache_root() / "uploads").glob("*") if path.is_file()]
-    # A clip is several files, all named by its id; opening it renews one of them.
+    # A clip is several files named by its id; opening it renews one of them.
     opened: dict[str, float] = {}
     for changed, _, path in _facts(files):
         opened[_clip(path)] = max(changed, opened.get(_clip(path), 0))
@@ -44,7 +44,7 @@ def _expire() -> None:
         if clip_id and time.time() - last > UPLOAD_DAYS * _DAY:
             removal.remove(clip_id)
     for path in files:
-        # What was on its way when a server was stopped.
+        # Uploads interrupted by a server stop.
         if path.name.startswith(".incoming-") and disk.abandoned(path):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
@@ -55,7 +55,7 @@ def _clip(path: Path) -> str:
 
 
 def _facts(paths: Iterable[Path]) -> Iterable[tuple[float, int, Path]]:
-    """When each file was changed, and its size; those that somebody else has just deleted are left out."""
+    """Each file's modification time and size; files that were just deleted are left out."""
     for path in paths:
         with suppress(OSError):
             stat = path.stat()

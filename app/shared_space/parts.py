@@ -1,4 +1,4 @@
-"""The parts of the Shared space page: which models, the distances kept, the charts, the clips at both ends."""
+"""The parts of the Shared space page: models, cached distances, charts, and the extreme clips."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _COLUMNS = {
     "sd": "Standard deviation", "mismatched": "Mean, mismatched", "nearer": "Closer than chance",
 }  # fmt: skip
 _NEARER = "Per cent of the clips whose sound is nearer to their own picture than to another clip's; by chance it is 50."
-_POINTS = 2000  # Beyond this many, only both ends are drawn as points.
+_POINTS = 2000  # Beyond this many, only the extremes are drawn as points.
 _ACTIONS = (Action("play", "Play", "Play the clip with its explanation"), Action("mask", "Mask", "Take frames away"))
 
 
 def able() -> tuple[list[str], list[str]]:
-    """The models that have shared layers, and those that have none; one that cannot be read is among the latter."""
+    """The models with shared layers, and those without; unreadable ones count as without."""
     names = list(services.models())
     sharing = [name for name in names if (spec := services.declared(name)) and spec.shared]
     return sharing, [name for name in names if name not in sharing]
 
 
 def choose(names: list[str], preferred: str) -> list[str]:
-    """The models to look at side by side; at first the selected one, or the first that can be."""
+    """The models to show side by side; default: the current one, or the first with shared layers."""
     option = session.option("shared.models")
     listed = address.parsed(option)
     wanted = [name for name in names if name in listed] if isinstance(listed, list) else []
@@ -51,7 +51,7 @@ def choose(names: list[str], preferred: str) -> list[str]:
 
 
 def options(stages: dict[str, list[str]]) -> tuple[str, dict[str, str]]:
-    """What to part the clips by, and after which layer; a model that has none of that name shows its last."""
+    """How to group the clips, and after which layer; a model without a layer of that name shows its last."""
     by = pick("Show", "shared.by", BY, width=300)
     names = list(dict.fromkeys(stage for layers in stages.values() for stage in layers))
     last = next(iter(stages.values()))[-1]
@@ -60,13 +60,13 @@ def options(stages: dict[str, list[str]]) -> tuple[str, dict[str, str]]:
 
 
 def digest(model: str) -> str:
-    """Names a model's file, or a plugin's sources and weights."""
+    """Identifies a model's file, or a plugin's sources and weights."""
     return services.digest(model)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def table(model: str, digest: str) -> pd.DataFrame:
-    """Every clip's distances; the digest stands for the prediction table that they come from."""
+    """Every clip's distances; the digest stands for their prediction table."""
     prediction_table = services.prediction_table_on_disk(model)
     if prediction_table is None:
         raise UserError(f"The answers of {model} are no longer stored: open the page again.")
@@ -74,7 +74,7 @@ def table(model: str, digest: str) -> pd.DataFrame:
 
 
 def show(model: str, clips: pd.DataFrame, by: str, stage: str, top: float) -> None:
-    """One model's chart, what it says in words, and its table."""
+    """One model's chart, a sentence about it, and its table."""
     by = by if by in clips else ""
     means = summary(clips, by)
     here = means[means["stage"] == stage] if by else means
@@ -104,7 +104,7 @@ def show(model: str, clips: pd.DataFrame, by: str, stage: str, top: float) -> No
 
 
 def sentence(measured: Closeness, stage: str) -> str:
-    """Whether sound and picture stand closer than chance, in one sentence with its numbers."""
+    """Whether sound and picture are closer than chance, in one sentence with its numbers."""
     if measured.clips < 2:
         return f"after {stage} there are too few clips with sound and picture to say how close the two stand."
     stand = {1: "stand closer than chance", 0: "stand no closer than chance", -1: "stand farther apart than chance"}
@@ -117,7 +117,7 @@ def sentence(measured: Closeness, stage: str) -> str:
 
 
 def ends(model: str, clips: pd.DataFrame, stage: str) -> None:
-    """The clips whose sound and picture stand farthest apart, and those where they are nearest, to play."""
+    """The clips with the largest and the smallest distance between sound and picture, to play."""
     at = session.option("shared.clip")
     part = outliers(clips, stage)
     chosen = clips[(clips["stage"] == stage) & (clips["clip"] == at)]
@@ -135,14 +135,14 @@ def ends(model: str, clips: pd.DataFrame, stage: str) -> None:
 
 
 def layers_figure(clips: pd.DataFrame, top: float) -> go.Figure:
-    """Own and mismatched pairs after every layer, as halves of a violin, with a point a clip."""
+    """Matched and mismatched pairs after every layer, as halves of a violin, with a point per clip."""
     stages = list(dict.fromkeys(clips["stage"]))
     figure = _violins([(stage, clips[clips["stage"] == stage]) for stage in stages], RIGHT)
     return _framed(figure, stages, top)
 
 
 def groups_figure(part: pd.DataFrame, by: str, top: float) -> go.Figure:
-    """As ``layers_figure`` after one layer, by class or by correctness."""
+    """As ``layers_figure`` for one layer, by class or by correctness."""
     groups = sorted(part[by].dropna().astype(str).unique())
     figure = _violins([(group, part[part[by].astype(str) == group]) for group in groups], RIGHT)
     return _framed(figure, groups, top)

@@ -1,6 +1,6 @@
-"""What a page looks like before there is anything to show: in the first bytes that the server sends, and until a page can run.
+"""The page's skeleton, shown until there is content: in the first response of the server, and until a page can run.
 
-The browser draws the server's HTML before it has loaded any script, and the server sends it before it has loaded any model.
+The browser draws the server's HTML before loading scripts, and the server sends it before loading models.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _COLOURS = ("backgroundColor", "textColor", "primaryColor")
 
 
 def show_until_ready() -> None:
-    """The player's frame on the page, and what is being loaded, until pages can be run."""
+    """Show the player's frame and what is being loaded, until pages can run."""
     slot, stage = st.empty(), ""
     while not starting.ready(_EVERY):
         if stage != starting.stage():
@@ -37,10 +37,10 @@ def show_until_ready() -> None:
 
 @lru_cache(maxsize=len(PAGES))
 def document(here: str) -> str:
-    """Streamlit's index page with the skeleton of one of ``PAGES`` over it, which goes when the app has something to show."""
+    """Streamlit's index page with the skeleton of one of ``PAGES``, which disappears when the app has content."""
     page = (Path(file_util.get_static_dir()) / "index.html").read_text(encoding="utf-8")
     page = page.replace("<title>Streamlit</title>", "<title>AffectScope</title>")
-    # A browser draws nothing before the style sheets above it have come; Streamlit's is only needed for what comes by script.
+    # A browser draws nothing before preceding style sheets are loaded; Streamlit's is only needed for scripted content.
     sheets = "".join(_SHEET.findall(page))
     return _SHEET.sub("", page).replace(_ROOT, f"{_ROOT}{_shell(here)}{sheets}")
 
@@ -56,7 +56,7 @@ def _shell(here: str) -> str:
 
 
 def script() -> str:
-    """The page's own script; the browser is told which may run."""
+    """The skeleton's own script, for the content security policy."""
     return browser.script(_HERE / "shell.js")
 
 

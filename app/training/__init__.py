@@ -1,1 +1,1 @@
-"""The Train page's parts."""
+"""The parts of the Train page."""

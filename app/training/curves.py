@@ -19,18 +19,18 @@ _SCORE = "dev_"
 
 
 def table(history: Sequence[Mapping[str, float]]) -> pd.DataFrame:
-    """A row an epoch, counted from 1, with whatever the training loop wrote."""
+    """A row per epoch, counted from 1, with all columns of the training loop."""
     rows = pd.DataFrame(list(history))
     return rows.assign(epoch=rows["epoch"].astype(int) + 1).set_index("epoch") if len(rows) else rows
 
 
 def losses(history: Sequence[Mapping[str, float]], best: int) -> go.Figure:
-    """Training and development loss by epoch; the epoch whose weights are kept is marked."""
+    """Training and development loss by epoch; the selected epoch is marked."""
     return _lines(table(history), _LOSSES, "loss", best)
 
 
 def scores(history: Sequence[Mapping[str, float]], best: int) -> go.Figure | None:
-    """What is measured on the development set by epoch, by head; None where the loss is all there is."""
+    """Development metrics by epoch and head; None if only the loss was recorded."""
     rows = table(history)
     names = {name: _score(name) for name in rows.columns if name.startswith(_SCORE) and name not in _LOSSES}
     kinds = dict.fromkeys(name.removeprefix(_SCORE).split("_")[0] for name in names)
@@ -38,7 +38,7 @@ def scores(history: Sequence[Mapping[str, float]], best: int) -> go.Figure | Non
 
 
 def words(history: Sequence[Mapping[str, float]], best: int) -> str:
-    """The curves in a sentence, for those who hear the page."""
+    """The curves in a sentence, for screen readers."""
     if not history:
         return "No epoch is done yet."
     rows = table(history)
@@ -49,7 +49,7 @@ def words(history: Sequence[Mapping[str, float]], best: int) -> str:
 
 
 def _score(name: str) -> str:
-    """ "dev_accuracy_av" -> "Audio-visual": whose it is; without a head it is the decision's."""
+    """ "dev_accuracy_av" -> "Audio-visual"; without a head it is the decision's."""
     _, _, head = name.removeprefix(_SCORE).partition("_")
     return head_title(head or "decision")
 

@@ -1,4 +1,4 @@
-"""What to train: the system's own recipe as the default, every setting open to change."""
+"""The form for a new run, with the system's recipe as default and every setting editable."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ BUNDLED, FOLDER, NOBODY = "The bundled clips", "A folder", "None"
 
 
 def new_run(opened: bool) -> str:
-    """Choose and start a run; it is the one looked at from then on. Returns the system that is chosen."""
+    """Configure and start a run, which becomes the current one. Returns the chosen system."""
     box = st.expander("A new run", expanded=opened, icon=":material/add:", on_change="rerun", key="train_form")
     with box:
         order = _order()
-        # To measure is work: only for who looks at it.
+        # Measuring takes time, so only when the form is open.
         if box.open:
             outlook.show(order)
         if press.button("Start training", key="train_start", type="primary", icon=":material/model_training:"):
@@ -85,7 +85,7 @@ def _order() -> Order:
 
 
 def _also(corpus: str) -> str:
-    """A corpus that joins, or none."""
+    """A joining corpus, or none."""
     named = [name for name in services.corpus_names() if name not in (corpus, services.DEMO)]
     bundled = {BUNDLED: services.DEMO} if corpus != services.DEMO else {}
     known = {NOBODY: ""} | bundled | {name: name for name in named}

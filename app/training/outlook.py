@@ -1,4 +1,4 @@
-"""What a run would take and bring, before it begins: its time on this machine, and where its corpus is small."""
+"""Before a run: its duration on this machine, and warnings about a small corpus."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from affectscope.core.training.runs import Order
 
 @st.fragment
 def show(order: Order) -> None:
-    """A warning where the corpus is small, and the time that the run will take; nothing of a corpus that cannot be read or
-    split: that is said where the run is started."""
+    """Warn if the corpus is small, and show the run's estimated duration.
+
+    Nothing is shown for a corpus that cannot be read or split, which is reported on start.
+    """
     split_parts = _split_of(order)
     if split_parts is None:
         return
@@ -34,13 +36,13 @@ def show(order: Order) -> None:
 
 
 def expected(order: Order) -> float | None:
-    """Seconds that a run takes if it does not stop early; None where nobody knows."""
+    """Duration of a run that does not stop early; None if unknown."""
     split_parts, pace = _split_of(order), forecast.pace(order, splits.split_speakers)
     return None if split_parts is None or pace is None else pace.seconds(order.epochs, forecast.counts(split_parts[1]))
 
 
 def words(order: Order, clips: dict[str, int]) -> str:
-    """The time in a sentence, and what it is based on."""
+    """The duration in a sentence, and what the estimate is based on."""
     pace = forecast.pace(order, splits.split_speakers)
     if pace is None:
         return "The time that it takes can be told after the first epoch."
@@ -54,7 +56,7 @@ def words(order: Order, clips: dict[str, int]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as a person would say it."""
+    """A duration in words."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""What a run looks like, while there is none: the recorded curves of a model that comes with the app."""
+"""A sample run, while there are none: the recorded curves of a shipped model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from affectscope.core.errors import UserError
 
 
 def show(system: str) -> None:
-    """A sample's curves, labelled as such; nothing where no model with a recorded history came with the app."""
+    """Show a sample's curves, labelled as such; nothing without a shipped model with history."""
     shipped = {name: path for name, path in checkpoints.shipped().items() if _history(path).is_file()}
     name = system if system in shipped else next(iter(shipped), "")
     if not name:

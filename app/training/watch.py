@@ -1,4 +1,4 @@
-"""A run under way, or done: how it stands, its curves, and what can be done with it."""
+"""A run, running or finished: its state, curves, and actions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ERROR = "train_error"
 
 
 def overview(known: dict[str, Run]) -> None:
-    """All runs at a glance."""
+    """An overview of all runs."""
     rows = [
         {
             "run": run.id,
@@ -47,7 +47,7 @@ def overview(known: dict[str, Run]) -> None:
 
 
 def look(name: str, known: dict[str, Run]) -> None:
-    """One run as it is, and all at a glance; while any is under way, they are looked at again and again."""
+    """One run, and the overview; refreshed while any is running."""
     if any(run.alive for run in known.values()):
         _follow(name, {run.id: run.state for run in known.values()})
     else:
@@ -100,7 +100,7 @@ def _expected(run: Run) -> float | None:
 
 
 def _how(run: Run) -> str:
-    """What a finished run did, in a few words."""
+    """The result of a finished run, in a few words."""
     if not run.order.epochs:
         return "roads were fitted beside the heads of the shipped model"
     early = "" if len(run.history) >= run.order.epochs else ", then nothing better came"
@@ -108,10 +108,10 @@ def _how(run: Run) -> str:
 
 
 def doing(run: Run, expected: float | None = None) -> str:
-    """What a run does, and how long it will take.
+    """A run's current stage, and its remaining time.
 
     Args:
-        expected: seconds in all, as estimated before it began; of use until its own first epoch tells.
+        expected: estimated total seconds, used until its own first epoch is finished.
     """
     if not run.history:
         share = f", {percent(run.share)}" if run.share else ""

@@ -1,4 +1,4 @@
-"""Trust, under the picture: how far the map that is shown can be trusted, in one word with reasons, and the numbers behind it."""
+"""Trust, below the picture: how far the current map can be trusted, as a verdict with reasons and numbers."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def head_of(result: services.Result) -> str:
 def chip(
     clip: services.Clip, model: str, target: str | None, head: str, methods: tuple[str | None, str | None], ready: bool
 ) -> None:
-    """How far the explanations of a clip can be trusted; nothing of a model whose answers came from elsewhere.
+    """How far the explanations of a clip can be trusted; nothing for imported models.
 
     Args:
-        target: the class that is explained; None for the head's own answer.
-        methods: of the heatmap, and of the sound's lane; None for the usual ones.
-        ready: whether the page has all else that it shows: what takes longest comes last.
+        target: the explained class; None for the head's own prediction.
+        methods: of the heatmap, and of the sound's lane; None for the defaults.
+        ready: whether the rest of the page is complete; this takes longest, so it comes last.
     """
     if services.imported(model) or clip.file is None:
         return
@@ -56,10 +56,10 @@ def chip(
 def measured(
     clip: services.Clip, model: str, target: str | None, head: str, methods: tuple[str | None, str | None]
 ) -> dict[str, list[dict[str, str]]]:
-    """The model -> what was measured of its explanations, as people read it; empty while nobody has asked.
+    """Model -> measured trust in its explanations, as displayed; empty until requested.
 
     Args:
-        target, head, methods: as of ``chip``.
+        target, head, methods: as in ``chip``.
     """
     if services.imported(model) or clip.file is None:
         return {}
@@ -68,7 +68,7 @@ def measured(
 
 
 def _wanted(asked: asking.Asked) -> bool:
-    """Whether a person has asked for it: from then on of every map, and never before, since it takes a processor for a while."""
+    """Whether the user has requested it, since it uses a processor for a while; from then on it runs for every map."""
     if st.session_state.get(_WANTED):
         return True
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -84,7 +84,7 @@ def _start(asked: asking.Asked) -> None:
 
 @st.fragment(run_every=_EVERY)
 def _watch(asked: asking.Asked) -> None:
-    """How far it is; the page runs again when it is there."""
+    """Progress; the page reruns when it is finished."""
     job = follow.watched(asked.job)
     _draw(asked, {"stage": job.error or job.stage, "share": job.fraction, "failed": bool(job.error)})
 

@@ -1,4 +1,4 @@
-"""Trust, as a job that stands back for whoever waits for a clip; kept on disk by what was asked."""
+"""Trust as a job that yields to users who wait for a clip; cached on disk."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from affectscope.core.trust.trust import TRUST_VERSION, Request
 
 
 class Asked:
-    """What is asked of one clip and one model.
+    """A request for one clip and one model.
 
     Args:
-        target: the class that is explained; "" for the head's own answer.
+        target: the explained class; "" for the head's own prediction.
         head: whose heatmap it is.
-        explanation, sound: the methods of heatmap and sound; None for the usual ones.
+        explanation, sound: the methods for heatmap and sound; None for the defaults.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class Asked:
 
 
 def found(asked: Asked) -> dict[str, Any] | None:
-    """The answer, as ``core.trust.trust.Trust.to_dict`` has it, with ``rows`` as people read them; None while there is none."""
+    """The result, as from ``core.trust.trust.Trust.to_dict``, with ``rows`` for display; None if there is none yet."""
     return sealed.read_json(asked.path("json"))
 
 
 def ask(asked: Asked) -> jobs.Job:
-    """Start the work, or join the one under way."""
+    """Start the job, or join the running one."""
     return jobs.ensure(asked.job, partial(_write, asked), "trust")
 
 

@@ -1,4 +1,4 @@
-"""Trust over a corpus: methods compared in a table, their curves, and all numbers as a file."""
+"""Trust over a corpus: a table of methods, their curves, and all numbers as a file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SEED = 0
 
 
 def view(model: str) -> None:
-    """Measure a model's explanations over the corpus that the session looks at, once a person says so."""
+    """Measure a model's explanations over the session's corpus, on request."""
     if services.imported(model):
         say.info("These answers came from elsewhere: there is no model here whose explanations could be measured.")
         return

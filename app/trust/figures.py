@@ -1,4 +1,4 @@
-"""Deletion and insertion over a corpus, as a Plotly figure that a paper could print."""
+"""Deletion and insertion curves over a corpus, as a Plotly figure of print quality."""
 
 from __future__ import annotations
 

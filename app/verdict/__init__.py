@@ -1,4 +1,4 @@
-"""What clip this is and what each head says of it. A component, because names and classes are a corpus's text, never markup."""
+"""The clip's heading, and each head's answer. A component, because names and classes are untrusted text, not markup."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _VERDICT = component(Path(__file__).parent, "verdict")
 
 @dataclass(frozen=True)
 class Verdict:
-    """One head's answer; ``evidence`` is False where the clip had nothing that the head draws on.
+    """One head's answer; ``evidence`` is False where the clip had no modality that the head uses.
 
     Attributes:
         label: a class, or the values of attributes.
         probability: of the class; None for attributes.
-        differs: whether a second model, to which this one is compared, says something else.
-        near: how near the clip is to what the model knows, in words; empty where nobody knows.
-        head: what a press on its card asks to see; without one there is nothing to press.
+        differs: whether the model that this one is compared with answers differently.
+        near: how close the clip is to the training data, in words; empty if unknown.
+        head: the head to show when its card is clicked; empty if not clickable.
     """
 
     title: str
@@ -36,7 +36,7 @@ class Verdict:
 
 
 def heading(title: str, facts: Sequence[str] = (), caution: str = "") -> None:
-    """The clip's name, what is known of it, and what to bear in mind."""
+    """The clip's name, facts about it, and a warning."""
     data = {"title": title, "facts": list(facts), "caution": caution, "verdicts": []}
     _VERDICT(key="heading", data=data, on_look_change=lambda: None)
 
@@ -54,9 +54,9 @@ def verdict(
 
     Args:
         key: Streamlit's element key.
-        look: called with the head whose card was pressed; without it cards are no buttons.
-        name: whose answers they are, where there are two models.
-        sentence: what to say before them.
+        look: called with the head whose card was clicked; without it cards are not clickable.
+        name: the model, if there are two.
+        sentence: shown before them.
     """
     answers = [asdict(shown if look else replace(shown, head="")) for shown in verdicts]
     data = {"title": "", "truth": truth, "verdicts": answers, "name": name, "sentence": sentence}

@@ -1,4 +1,4 @@
-"""Why: the sentence over the player, and under it what each modality adds, when, what in the sound, and where in the face."""
+"""Why: the sentence above the player, and details below it: by modality, time, sound and face region."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _Asked = asking.Asked | None
 _ASKING = "why.asking"
 _DIALOG = "why_dialog"
 _EVERY = 0.5
-# A short work needs no second drawing.
+# Seconds to wait for a quick answer, to avoid drawing twice.
 _PATIENCE = 0.3
 _WHY = component(Path(__file__).parent, "why", '<div class="why"></div>')
 
 
 def ask(clip: services.Clip, model: str, target: str | None, explanation: str | None, against: str = "") -> asking.Asked | None:
-    """What is asked of a clip; None of a model whose answers came from elsewhere.
+    """The request for a clip; None for imported models.
 
     Args:
-        target: the class that is explained; None for the model's own answer.
-        against: the class that it is set against, or "": ``session.option(AGAINST)`` where the page lets a person choose. One
-            that the model does not know, or that is explained itself, is passed over.
+        target: the explained class; None for the model's own prediction.
+        against: the class to compare with, or "": ``session.option(AGAINST)`` on pages with that choice. Ignored if the model
+            does not know it, or it is the explained one.
     """
     if services.imported(model) or clip.file is None:
         return None
@@ -44,15 +44,15 @@ def ask(clip: services.Clip, model: str, target: str | None, explanation: str | 
 
 
 def sentence(asked: asking.Asked | None, key: str = "why", name: str = "") -> None:
-    """The answer in a sentence, over the player; while it is not all there, the rest is started.
+    """The answer in a sentence, above the player; starts the missing parts.
 
     Args:
         key: of the place on the page.
-        name: whose answer it is, where there are two models.
+        name: the model, if there are two.
     """
     if asked is None:
         return
-    # As high as two lines, whatever stands there: nothing below moves.
+    # Always two lines high, so that nothing below moves.
     with st.container(key=f"{key}_sentence_row"):
         content, whole = asking.found(asked)
         if not whole:
@@ -66,7 +66,7 @@ def sentence(asked: asking.Asked | None, key: str = "why", name: str = "") -> No
 
 
 def details(asked: asking.Asked | None, key: str = "why", name: str = "") -> None:
-    """What the sentence rests on, once there is all of it: below all that a person may be about to press, for it grows."""
+    """The numbers behind the sentence, once complete. Placed below everything clickable, because it grows."""
     if asked is None:
         return
     content, whole = asking.found(asked)
@@ -78,7 +78,7 @@ def details(asked: asking.Asked | None, key: str = "why", name: str = "") -> Non
 
 
 def against(asked: asking.Asked | None) -> None:
-    """Against which class the answer is explained: a select box."""
+    """A select box of the class to compare with."""
     if asked is None or (spec := services.spec(asked.model)).task != "classification":
         return
     options = {"": "any other class"} | {label: shown(label) for label in spec.labels if label != asked.target}
@@ -86,18 +86,18 @@ def against(asked: asking.Asked | None) -> None:
 
 
 def complete(asked: asking.Asked | None) -> bool:
-    """Whether all of it is there, or nothing will be."""
+    """Whether it is complete, or failed."""
     return asked is None or asking.found(asked)[1]
 
 
 def lanes(*asked: asking.Asked | None) -> str:
-    """Where the browser finds the lanes of contributions, once there are some; of two models those of A and of B."""
+    """URL of the contribution lanes, once there are some; for two models those of A and of B."""
     known = [question for question in asked if question is not None]
     return asking.lanes_url(known, sided=len(asked) > 1)
 
 
 def awaited(*asked: asking.Asked | None) -> dict[str, str]:
-    """Group -> title of those lanes, for which the player keeps room; nothing where they will not come."""
+    """Group -> title of those lanes, for which the player reserves space; empty if they will not come."""
     known = [question for question in asked if question is not None]
     if any(asking.refused(question) for question in known):
         return {}
@@ -110,16 +110,16 @@ def awaited(*asked: asking.Asked | None) -> dict[str, str]:
 
 
 def dialog(corpus: str, clip: str, model: str, target: str) -> None:
-    """Ask for the dialog at the script's end (``dialogs``).
+    """Request the dialog, which opens at the script's end (``dialogs``).
 
     Args:
-        target: the class that is explained; "" for the model's own answer.
+        target: the explained class; "" for the model's own prediction.
     """
     st.session_state[_ASKING] = corpus, clip, model, target
 
 
 def dialogs() -> None:
-    """Show the dialog that was asked for."""
+    """Show the requested dialog."""
     if wanted := st.session_state.get(_ASKING):
         _dialog(*wanted)
 
@@ -144,11 +144,11 @@ def _start(asked: asking.Asked, key: str) -> None:
 
 @st.fragment(run_every=_EVERY)
 def _watch(asked: asking.Asked, key: str, name: str) -> None:
-    """What there is so far; the page runs again when there is all."""
+    """The partial answer; the page reruns when it is complete."""
     job = follow.watched(asked.job)
     if job.done:
         if st.session_state.get(f"{key}.refused") != asked.job:
-            # The player keeps no room any more for what will not come.
+            # Stop reserving space for lanes that will not come.
             st.session_state[f"{key}.refused"] = asked.job
             st.rerun()
         say.caption(job.error or "")
@@ -158,7 +158,7 @@ def _watch(asked: asking.Asked, key: str, name: str) -> None:
 
 
 def _draw(asked: asking.Asked, content: dict[str, Any], whole: bool, key: str, part: str, name: str) -> None:
-    # Pictures of gradients are for files.
+    # The spectrum's pixels are only exported to files.
     data = {field: value for field, value in content.items() if field != "spectrum"}
     titles = {head: head_title(head) for head in content.get("heads", ())}
     about = {"whole": whole, "part": part, "name": name, "nouns": NOUNS, "titles": titles, "subject": asked.key}

@@ -1,4 +1,4 @@
-"""Why, as a job: a quick answer first, then the whole; kept on disk by what was asked."""
+"""Why as a job: a quick answer first, then the full one; cached on disk."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from affectscope.core.why import WHY_VERSION, Table, beside, joining, tables
 
 
 class Asked:
-    """What is asked of one clip and one model.
+    """A request for one clip and one model.
 
     Args:
-        target: the class that is explained; "" for the model's own answer.
+        target: the explained class; "" for the model's own prediction.
         against: another class, or "".
-        explanation: how the heatmap is made whose shares are counted; None for the usual way.
+        explanation: method of the heatmap whose shares are computed; None for the default.
     """
 
     def __init__(self, item: services.Clip, model: str, target: str, against: str, explanation: str | None) -> None:
@@ -43,27 +43,27 @@ class Asked:
 
 
 def found(asked: Asked) -> tuple[dict[str, Any] | None, bool]:
-    """The answer as far as it has come, as ``core.why.Why.to_dict`` has it, and whether that is all of it."""
+    """The partial or full answer, as from ``core.why.Why.to_dict``, and whether it is complete."""
     whole = sealed.read_json(asked.path("json"))
     return (whole, True) if whole is not None else (sealed.read_json(asked.path("quick.json")), False)
 
 
 def ask(asked: Asked) -> jobs.Job:
-    """Start the work, or join the one under way."""
+    """Start the job, or join the running one."""
     return jobs.ensure(asked.job, partial(_write, asked), "why")
 
 
 def refused(asked: Asked) -> bool:
-    """Whether nothing will come of it."""
+    """Whether it failed."""
     job = jobs.find(asked.job)
     return bool(job and job.done and job.error and not job.cancelled)
 
 
 def lanes_url(asked: Sequence[Asked], sided: bool) -> str:
-    """Where the browser finds the lanes of contributions; "" while there are none.
+    """URL of the contribution lanes; "" until there are some.
 
     Args:
-        sided: of two models, A's and B's in turn.
+        sided: two models, A first.
     """
     done = [question for question in asked if sealed.good(question.path("aft"))]
     if not done or len(done) < len(asked):
@@ -77,14 +77,14 @@ def lanes_url(asked: Sequence[Asked], sided: bool) -> str:
 
 
 def sentence(asked: Asked) -> str:
-    """The whole answer's sentence; "" while there is none."""
+    """The full answer's sentence; "" until there is one."""
     clauses = (sealed.read_json(asked.path("json")) or {}).get("sentence", ())
     text = "".join(clause["lead"] + clause["text"] for clause in clauses)
     return text[:1].upper() + text[1:] + "." if text else ""
 
 
 def numbers(asked: Asked) -> tuple[Table, ...]:
-    """The tables that it rests on, of every head."""
+    """The tables behind it, for every head."""
     found = sealed.read_json(asked.path("tables.json")) or {"tables": []}
     return tuple(Table(title, tuple(columns), tuple(map(tuple, rows))) for title, columns, rows in found["tables"])
 

@@ -1,8 +1,10 @@
-"""Maps drawn in a process of its own: what draws them compiles and computes for seconds with the interpreter's lock held,
-and no page could be served meanwhile. The process stays for the next map, ends when it is idle, and is killed to cancel.
+"""Computes maps in a separate process.
 
-A request is a line of JSON; so are the answers: {"share": 0..1}, {"done": true}, {"error": sentence}. The results are written
-next to the input arrays.
+The libraries compile and compute for seconds while holding the GIL, which would block all pages. The process is reused, ends when
+idle, and is killed to cancel.
+
+Requests are lines of JSON, as are the responses: {"share": 0..1}, {"done": true}, {"error": sentence}. Results are written beside
+the input arrays.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ _BROKEN = "The map could not be drawn; the server's log has the details."
 
 
 class Draughtsman:
-    """The other process, one piece of work at a time."""
+    """The other process, which handles one job at a time."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -46,14 +48,14 @@ class Draughtsman:
         atexit.register(self.stop)
 
     def draw(self, vectors: np.ndarray, drawing: Drawing, path: Path, progress: Progress, workers: int = 1) -> None:
-        """As ``atlas.draw``. ``progress`` is called all the time; what it raises cancels the work at once."""
+        """As ``atlas.draw``. ``progress`` is called continually; an exception from it cancels the job at once."""
         request = {"do": "draw", "workers": workers, "drawing": asdict(drawing)}
         atlas.keep(self._ask(request, {"vectors": vectors}, progress), path)
 
     def place(
         self, vectors: np.ndarray, drawing: Drawing, points: np.ndarray, others: np.ndarray, progress: Progress
     ) -> np.ndarray:
-        """Where others would lie on a map that was drawn before: [M, D] -> [M, 2]."""
+        """The positions of other vectors on an existing map: [M, D] -> [M, 2]."""
         arrays = {"vectors": vectors, "points": points, "others": others}
         return self._ask({"do": "place", "drawing": asdict(drawing)}, arrays, progress)
 
@@ -98,13 +100,13 @@ class Draughtsman:
                 if "done" in answer:
                     return
                 share = answer["share"]
-                # Its end may come in the same breath.
+                # The process may end immediately after this response.
                 progress(share)
 
 
 def serve() -> None:
-    """The other process: answer requests until nobody asks any more."""
-    # What libraries print must not be taken for an answer.
+    """The other process's main loop: answer requests until there are no more."""
+    # Prints of libraries must not mix with responses.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
 

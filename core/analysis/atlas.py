@@ -1,4 +1,4 @@
-"""Maps on disk: each under the hash of the vectors that it was drawn from and of how, as points that a browser can read."""
+"""Maps on disk, under the hash of their vectors and settings, as points for the browser."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from affectscope.core.analysis.projection import METHODS, Method, Projection, pr
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, key_of
 
-# Part of every key: raise it whenever a map changes.
+# Part of every cache key: raise it whenever maps change.
 _VERSION = 1
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """How a map is drawn; see ``projection.project``."""
+    """A map's settings; see ``projection.project``."""
 
     method: Method = "PCA"
     seed: int = 0
@@ -30,7 +30,7 @@ class Drawing:
     min_dist: float = 0.1
 
     def options(self) -> dict[str, Any]:
-        """What of it counts for its method."""
+        """The settings that its method uses."""
         own = {"PCA": (), "t-SNE": ("seed", "perplexity"), "UMAP": ("seed", "neighbours", "min_dist")}[self.method]
         return {name: value for name, value in asdict(self).items() if name in own}
 
@@ -39,7 +39,7 @@ class Drawing:
 
     @classmethod
     def from_text(cls, text: str) -> Drawing:
-        """What ``to_text`` wrote; nonsense is left at its default."""
+        """The inverse of ``to_text``; invalid parts get their default."""
         try:
             given = json.loads(text)
             return cls(
@@ -54,17 +54,17 @@ class Drawing:
 
 
 def digest(vectors: np.ndarray) -> str:
-    """The hash of [N, D]."""
+    """Hash of [N, D]."""
     return hashlib.sha256(np.ascontiguousarray(vectors, np.float32).tobytes() + repr(vectors.shape).encode()).hexdigest()
 
 
 def place_of(vectors_digest: str, drawing: Drawing) -> Path:
-    """Where the map is, once it is drawn: N pairs of little-endian float32."""
+    """Path of the map, which may not exist yet: N pairs of little-endian float32."""
     return cache_root() / "maps" / f"{key_of(_VERSION, vectors_digest, drawing.method, drawing.options())}.f32"
 
 
 def load(path: Path, count: int) -> np.ndarray | None:
-    """The points [count, 2] of a map, or None where there is none that can be read."""
+    """The points [count, 2] of a map, or None where none can be read."""
     content = sealed.read(path)
     if content is None or len(content) % 4:
         return None
@@ -75,10 +75,10 @@ def load(path: Path, count: int) -> np.ndarray | None:
 def draw(
     vectors: np.ndarray, drawing: Drawing, path: Path, workers: int = 1, progress: Callable[[float], None] = lambda share: None
 ) -> Projection:
-    """Draw a map and keep its points.
+    """Compute a map and store its points.
 
     Raises:
-        UserError: where no map can be drawn; see ``project``.
+        UserError: where no map can be computed; see ``project``.
     """
     made = project(vectors, drawing.method, **drawing.options(), workers=workers, progress=progress)
     keep(made.points, path)
@@ -86,10 +86,10 @@ def draw(
 
 
 def keep(points: np.ndarray, path: Path) -> None:
-    """Keep the points of a map; in memory, where the disk refuses."""
+    """Store the points of a map; if the disk fails, keep them in memory."""
     sealed.keep(path, points.astype("<f4").tobytes())
 
 
 def reopen(vectors: np.ndarray, drawing: Drawing, points: np.ndarray) -> Projection:
-    """A map of before, to place others on."""
+    """Restore a stored map, to place other points on it."""
     return restore(vectors, points, drawing.method, **drawing.options())

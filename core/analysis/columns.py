@@ -1,4 +1,4 @@
-"""What a map can be coloured by: the columns of a prediction table, as classes or as a scale, packed for a browser."""
+"""What a map can be coloured by: a prediction table's columns, as classes or as a scale, packed for the browser."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pandas as pd
 
 from affectscope.core.analysis.picking import as_text
 
-# More values than this are names of clips rather than classes of them.
+# Columns with more values identify clips rather than classes.
 MOST_CLASSES = 250
-_AT_MOST_AS_CLASSES = 12  # Different numbers: beyond, they are a scale.
+_AT_MOST_AS_CLASSES = 12  # Columns with more distinct numbers are a scale.
 _FIRST = ("label", "predicted", "correct", "confidence", "speaker", "modality", "intensity", "sex", "margin", "disagreement")
 _TITLES = {"correct": "correctness", "attention_entropy": "attention entropy", "modality": "modalities present"}
 _HIDDEN = {"path", "split"}
@@ -40,7 +40,7 @@ class Column:
 
 
 def modalities(present: Mapping[str, np.ndarray]) -> list[str]:
-    """What each clip has: "audio + visual", "audio only", "none"."""
+    """Each clip's modalities: "audio + visual", "audio only", "none"."""
     names = list(present)
     there = np.stack([present[name] for name in names], 1) if names else np.zeros((0, 0), bool)
 
@@ -52,7 +52,7 @@ def modalities(present: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def columns(table: pd.DataFrame, outputs: Sequence[str] = ()) -> list[Column]:
-    """The columns that a map can show, those that most people want first.
+    """The columns that a map can show, the most useful first.
 
     Args:
         outputs: the label space, whose order its columns keep.
@@ -81,8 +81,9 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
 
 
 def pack(ids: Sequence[str], of: Sequence[Column]) -> bytes:
-    """Bytes for app/embeddings/points.js: the length of a JSON header (uint32), the header, then each column's values,
-    each part begun at a multiple of four bytes. All is little-endian.
+    """Pack columns for app/embeddings/points.js.
+
+    The length of a JSON header (uint32), the header, then each column's values, each aligned to four bytes; all little-endian.
     """
     described, bodies, at = [], [], 0
     for column in of:

@@ -1,4 +1,4 @@
-"""How far sound and picture of a clip stand apart after each layer that both pass (goncalves2025versatile, V-D and Fig. 4)."""
+"""Distance of a clip's sound and picture after each shared layer (goncalves2025versatile, V-D and Fig. 4)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from affectscope.core.errors import UserError
 
 
 def cosine_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """1 - cosine of the rows of [N, D] and [N, D]: [N], 0 where they point the same way, 2 where they are opposed.
+    """1 - cosine of the rows of [N, D] and [N, D]: [N], 0 for the same direction, 2 for opposite ones.
 
-    NaN where a row is all zeros: it points nowhere.
+    NaN where a row is all zeros, and so has no direction.
     """
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -21,11 +21,11 @@ def cosine_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def mismatched(a: np.ndarray, b: np.ndarray, seed: int = 0) -> np.ndarray:
-    """The baseline: each row of ``a`` against the row of ``b`` that belongs to another clip, [N]; NaN for a single clip."""
+    """The baseline: each row of ``a`` against another clip's row of ``b``, [N]; NaN for a single clip."""
     count = len(a)
     if count < 2:
         return np.full(count, np.nan)
-    # One random circle through all clips: everybody gets a partner, and nobody oneself.
+    # A random cyclic permutation gives every clip a partner other than itself.
     order = np.random.default_rng(seed).permutation(count)
     partner = np.empty(count, int)
     partner[order] = np.roll(order, 1)
@@ -33,7 +33,7 @@ def mismatched(a: np.ndarray, b: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def stage_name(pair: tuple[str, str]) -> str:
-    """What both names of a pair (``ModelSpec.shared``) begin with: "shared layer 1" of "shared layer 1 audio"."""
+    """The common prefix of a pair's names (``ModelSpec.shared``): "shared layer 1" for "shared layer 1 audio"."""
     return pair[0].rsplit(" ", 1)[0]
 
 
@@ -45,7 +45,7 @@ def by_stage(embeddings: Mapping[str, np.ndarray], shared: Sequence[tuple[str, s
         shared: ``ModelSpec.shared``.
 
     Returns:
-        A row for each stage and clip: ``stage``, ``clip`` (its place, 0 to N - 1), ``distance``, ``mismatched``.
+        A row for each stage and clip: ``stage``, ``clip`` (its index, 0 to N - 1), ``distance``, ``mismatched``.
 
     Raises:
         UserError: when the model has no shared layers.

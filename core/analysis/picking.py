@@ -1,4 +1,4 @@
-"""Some clips of a map: those inside a line drawn by hand, or with some values of a column; and how the model does on them."""
+"""Selections on a map: clips inside a lasso, or with some values of a column; and the model's scores on them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from sklearn.metrics import accuracy_score, f1_score
 
 
 def unit(points: np.ndarray) -> np.ndarray:
-    """The points of a map in a square from -1 to 1, its shape kept: in these a lasso is drawn, here as in the browser."""
+    """A map's points scaled to a square from -1 to 1, keeping proportions: the lasso's coordinates, here and in the browser."""
     low, high = points.min(0).astype(float), points.max(0).astype(float)
     half = float((high - low).max()) / 2 or 1.0
     return ((points.astype(float) - (low + high) / 2) / half).astype(np.float32)
 
 
 def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
-    """Which of [N, 2] lie inside a closed line [K, 2], by the even-odd rule: [N] bool. Below three corners nobody does.
+    """Which of [N, 2] are inside a polygon [K, 2], by the even-odd rule: [N] bool. None with fewer than three corners.
 
-    The browser asks in the same way (``inside`` in app/embeddings/points.js): both must name the same clips.
+    The browser computes the same (``inside`` in app/embeddings/points.js): both must agree.
     """
     within = np.zeros(len(points), bool)
     if len(polygon) < 3:
@@ -38,21 +38,21 @@ def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Scores:
-    """How the model does on some clips: metric of ``core.metrics`` -> value, those that can be said."""
+    """A model's scores on some clips: metric of ``core.metrics`` -> value, where defined."""
 
     clips: int
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
 def score(table: pd.DataFrame) -> Scores:
-    """Score the rows of a prediction table: accuracy and macro-F1 of its answers, or the mean absolute error of its values.
+    """Scores of a prediction table's rows: accuracy and macro-F1, or mean absolute error.
 
-    Macro-F1 is the mean over the classes that occur among labels or answers.
+    Macro-F1 is the mean over the classes that occur among labels or predictions.
     """
     if "predicted" in table and "label" in table:
         known = table[table["label"].notna()]
         if len(known):
-            # Numbers are compared many times faster than names.
+            # Comparing numbers is many times faster than comparing names.
             codes = pd.factorize(pd.concat([known["label"], known["predicted"]]).astype(str))[0]
             true, predicted = np.split(codes, 2)
             f1 = float(f1_score(true, predicted, average="macro", zero_division=0))
@@ -63,7 +63,7 @@ def score(table: pd.DataFrame) -> Scores:
 
 
 def worst_first(table: pd.DataFrame) -> pd.DataFrame:
-    """The wrong answers first, the most confident first; by error where the answers are values."""
+    """Errors first, most confident first; for values, by absolute error."""
     if "error" in table:
         return table.sort_values("error", ascending=False, kind="stable")
     if "correct" in table and "confidence" in table:
@@ -78,7 +78,7 @@ def named(table: pd.DataFrame, column: str, values: Sequence[str]) -> np.ndarray
 
 
 def as_text(column: pd.Series) -> pd.Series:
-    """Values as a legend names them: yes and no, whole numbers without a point, and "unknown" where there is none."""
+    """Values as in a legend: yes and no, integers without a point, and "unknown" if missing."""
     if column.dropna().isin([True, False]).all() and column.map(lambda value: isinstance(value, bool | np.bool_)).any():
         return column.map(lambda value: "unknown" if pd.isna(value) else "yes" if value else "no").astype(str)
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():

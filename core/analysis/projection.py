@@ -1,6 +1,6 @@
-"""Maps: many dimensions drawn in two, by PCA (scikit-learn), t-SNE (openTSNE) or UMAP (umap-learn).
+"""Two-dimensional maps by PCA (scikit-learn), t-SNE (openTSNE) or UMAP (umap-learn).
 
-Each map can place clips that it was not drawn from, without being drawn again; so can one that was saved as points alone.
+Each map can place further clips without being recomputed, also after it was saved as points alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ METHODS: tuple[Method, ...] = ("PCA", "t-SNE", "UMAP")
 Progress = Callable[[float], None]
 
 _ITERATIONS = (250, 500)
-# Beyond, squares of float32 overflow or vanish.
+# Outside this range, squares of float32 overflow or vanish.
 _SMALLEST, _LARGEST = 1e-6, 1e9
 
 
@@ -29,7 +29,7 @@ class Projection:
 
     Attributes:
         points: [N, 2] float32.
-        place: [M, D] -> [M, 2], where others would lie.
+        place: [M, D] -> [M, 2], positions of further vectors.
     """
 
     method: Method
@@ -48,15 +48,15 @@ def project(
     workers: int = 1,
     progress: Progress = lambda share: None,
 ) -> Projection:
-    """Draw a map of [N, D].
+    """Compute a map of [N, D].
 
     Args:
-        perplexity: of t-SNE; held below a third of the clips, as it must be.
+        perplexity: of t-SNE; capped at a third of the number of clips, as required.
         neighbours, min_dist: of UMAP.
-        workers: threads of t-SNE. UMAP takes one, without which a seed does not give the same map twice.
+        workers: threads of t-SNE. UMAP uses one, because otherwise a seed is not reproducible.
 
     Raises:
-        UserError: with fewer than three clips, or with vectors that are not numbers, are all the same or make no map.
+        UserError: with fewer than three clips, or vectors that are not numbers, all equal or cannot be mapped.
     """
     vectors = np.ascontiguousarray(vectors, np.float32)
     if len(vectors) < 3:
@@ -89,9 +89,9 @@ def restore(
     min_dist: float = 0.1,
     workers: int = 1,
 ) -> Projection:
-    """A map that ``project`` drew of [N, D] before, of which only its [N, 2] points were kept: it can place others again.
+    """Restore a map that ``project`` computed from [N, D], given its [N, 2] points, to place others on it.
 
-    Only the neighbours are sought again; no point moves.
+    Only nearest neighbours are recomputed; no point moves.
     """
     vectors = np.ascontiguousarray(vectors, np.float32)
     scaled = _scale(vectors)
@@ -115,13 +115,13 @@ def _restored(
         embedding = _tsne_model(len(vectors), seed, perplexity, workers).prepare_initial(vectors, initialization=points)
         return Projection("t-SNE", points, _place_tsne(embedding))
     model = _umap_model(len(vectors), seed, neighbours, min_dist, init=points.astype(np.float32), n_epochs=0).fit(vectors)
-    # It has scaled what it began from, and would let newcomers stay where they are first put.
+    # Its scaling has been applied already, and would make new points stay at their initial positions.
     model.embedding_, model.n_epochs = points.astype(np.float32), None
     return Projection("UMAP", points, lambda others: np.asarray(model.transform(others)))
 
 
 def _scale(vectors: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """What makes [N, D] fit to be drawn: two numbers a clip or more, none so large or small that its square is lost."""
+    """A scaling that makes [N, D] mappable: at least two features, and no values whose squares overflow or vanish."""
     largest = float(np.abs(vectors).max(initial=0.0))
     unit = 1.0 if largest == 0 or _SMALLEST <= largest <= _LARGEST else largest
     missing = max(0, 2 - vectors.shape[1])
@@ -153,13 +153,13 @@ def _tsne(vectors: np.ndarray, seed: int, perplexity: float, workers: int, progr
         return False
 
     fitted = _tsne_model(len(vectors), seed, perplexity, workers, callbacks=step, callbacks_every_iters=every).fit(vectors)
-    # The library moves a map to the middle when it places others on it: let it be there from the start.
+    # The library centres a map when it places others on it, so centre it now.
     fitted -= (fitted.max(0) + fitted.min(0)) / 2
     return Projection("t-SNE", np.asarray(fitted, np.float32), _place_tsne(fitted))
 
 
 def _tsne_model(count: int, seed: int, perplexity: float, workers: int, **options: Any) -> Any:
-    # Its import takes seconds.
+    # Imported late: it takes seconds.
     from openTSNE import TSNE
 
     return TSNE(
@@ -178,7 +178,7 @@ def _place_tsne(embedding: Any) -> Callable[[np.ndarray], np.ndarray]:
 
 def _umap(vectors: np.ndarray, seed: int, neighbours: int, min_dist: float, progress: Progress) -> Projection:
     class Heard:
-        """What UMAP writes its progress bar to."""
+        """A file object that receives UMAP's progress bar."""
 
         def write(self, text: str) -> None:
             share = text.strip().partition("%")[0].rpartition(" ")[2].rpartition(":")[2]
@@ -188,14 +188,14 @@ def _umap(vectors: np.ndarray, seed: int, neighbours: int, min_dist: float, prog
         def flush(self) -> None:
             pass
 
-    # Begun from PCA: the library's own start, by eigenvectors, is not the same every time where the graph falls apart.
+    # Initialised by PCA, because the library's spectral initialisation is not reproducible for disconnected graphs.
     bar = {"disable": False, "file": Heard()}
     fitted = _umap_model(len(vectors), seed, neighbours, min_dist, init="pca", tqdm_kwds=bar).fit(vectors)
     return Projection("UMAP", np.asarray(fitted.embedding_, np.float32), lambda others: np.asarray(fitted.transform(others)))
 
 
 def _umap_model(count: int, seed: int, neighbours: int, min_dist: float, **options: Any) -> Any:
-    # Its import takes seconds.
+    # Imported late: it takes seconds.
     from umap import UMAP
 
     near = max(2, min(neighbours, count - 1))

@@ -1,4 +1,4 @@
-"""How far sound and picture of each clip of a corpus stand apart after each shared layer (goncalves2025versatile, Fig. 4)."""
+"""Distance of sound and picture of a corpus's clips after each shared layer (goncalves2025versatile, Fig. 4)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ def distances(predictions: PredictionTable, seed: int = 0) -> pd.DataFrame:
 
     Returns:
         ``stage``, ``clip`` (id), ``distance`` (cosine, 0 to 2), ``mismatched`` (the clip's sound with another clip's picture),
-        and where the corpus has labels and the model names classes ``label``, ``predicted`` and ``outcome``: "right", "wrong" or
-        "unlabelled".
+        and for a classifier on a labelled corpus ``label``, ``predicted`` and ``outcome``: "right", "wrong" or "unlabelled".
 
     Raises:
         UserError: when the model has no shared layers.
@@ -42,8 +41,8 @@ def summary(table: pd.DataFrame, by: str = "") -> pd.DataFrame:
 
     Returns:
         ``stage``, ``group``, ``clips``, ``mean`` with its 95 % interval ``low`` and ``high`` (Student's t; NaN for one clip),
-        ``sd`` (standard deviation), ``mismatched`` (its mean), and ``nearer``: the share of clips whose own picture is nearer
-        than another clip's; by chance it is a half.
+        ``sd`` (standard deviation), ``mismatched`` (its mean), and ``nearer``: the share of clips whose own picture is closer
+        than another clip's; 0.5 by chance.
     """
     rows = []
     for stage in dict.fromkeys(table["stage"]):
@@ -55,12 +54,12 @@ def summary(table: pd.DataFrame, by: str = "") -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Closeness:
-    """How much nearer sound and picture of one clip stand than those of different clips, after one stage.
+    """How much closer sound and picture of one clip are than those of different clips, after one stage.
 
     Attributes:
-        clips: how many have both distances.
+        clips: number with both distances.
         matched, mismatched: mean distances.
-        nearer: mismatched less matched, with its 95 % interval ``low`` to ``high``; NaN below two clips.
+        nearer: mismatched minus matched, with its 95 % interval ``low`` to ``high``; NaN below two clips.
     """
 
     clips: int
@@ -72,14 +71,14 @@ class Closeness:
 
     @property
     def verdict(self) -> int:
-        """1 closer than chance, -1 farther apart than chance, 0 where the interval allows neither."""
+        """1 closer than chance, -1 farther than chance, 0 if the interval includes 0."""
         return int(self.low > 0) - int(self.high < 0)
 
 
 def closeness(table: pd.DataFrame, stage: str) -> Closeness:
     """Matched against mismatched distances of the same clips: Student's t interval of the paired differences.
 
-    Each picture is matched once and mismatched once, which makes the differences of two clips at most negatively correlated: the
+    Each picture is used once matched and once mismatched, so the differences of two clips are at most negatively correlated: the
     interval is, if anything, too wide.
     """
     pairs = table.loc[table["stage"] == stage, ["distance", "mismatched"]].dropna()
@@ -93,7 +92,7 @@ def closeness(table: pd.DataFrame, stage: str) -> Closeness:
 
 
 def outliers(table: pd.DataFrame, stage: str, count: int = 6) -> pd.DataFrame:
-    """The clips whose sound and picture stand farthest apart after a stage, the farthest first, and then the nearest."""
+    """The clips with the largest distance after a stage, largest first, and then those with the smallest."""
     part = table[(table["stage"] == stage) & table["distance"].notna()].sort_values("distance", ascending=False, kind="stable")
     if len(part) <= 2 * count:
         return part

@@ -1,14 +1,14 @@
-"""The browser's code, as pages take it: ES modules joined into one script, with no build step and no tool but Python.
+"""The browser's code for pages: joins ES modules into one script, in Python, without a build step.
 
-Streamlit, and a file that is taken home, take a single script. The files stay modules of their own, so that editors, Node and the
-type checker read them as they are. They keep to a few forms, and anything else is an error here, not in somebody's browser::
+Streamlit and exported files need a single script. The sources stay separate modules, so that editors, Node and the type checker
+can read them. They are restricted to a few forms; anything else raises an error here::
 
     import { make, refsIn } from "../browser/elements.js"
     import DEFAULT_VIEW from "./view.json" with { type: "json" }
     export function … / export async function … / export const … / export let … / export class …
-    export default function …            // of the first file alone
+    export default function …            // in the entry file only
 
-Joined, all share one scope: no two may declare the same name at their top.
+The joined script has one scope: no two files may declare the same top-level name.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _CHECKED = "// @ts-check"
 
 
 def script(entry: Path) -> str:
-    """The file and all that it imports, each once and after what it imports, as one script.
+    """The file and all its imports, each once and after its own imports, as one script.
 
-    What is imported loses its ``export``; ``export default`` of ``entry`` stays.
+    Imported files lose their ``export``; the ``export default`` of ``entry`` stays.
 
     Raises:
-        ValueError: for an import or export that cannot be joined, a name that is imported and not exported, or declared twice.
+        ValueError: for an unsupported import or export, a name that is imported but not exported, or declared twice.
     """
     joined = _Joined()
     joined.add(entry.resolve(), first=True)
@@ -38,13 +38,13 @@ def script(entry: Path) -> str:
 
 
 class _Joined:
-    """What has been joined so far."""
+    """The state of joining."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         # Top-level name -> the file that declares it.
         self.declared: dict[str, Path] = {}
-        # File -> what it exports; there as soon as its reading begins, as files may import each other.
+        # File -> its exports; set before it is read, because imports may be cyclic.
         self.exported: dict[Path, set[str]] = {}
 
     def add(self, file: Path, first: bool = False) -> None:
@@ -56,7 +56,7 @@ class _Joined:
         self.texts.append("\n".join(line for line in kept if line is not None))
 
     def _joined(self, file: Path, number: int, line: str, first: bool) -> str | None:
-        """The line as it stands in the script; None where nothing of it is left."""
+        """The line as it appears in the script; None if it disappears."""
         if match := _DECLARATION.fullmatch(line):
             return self._declare(file, match[3], match[2])
         if match := _IMPORT.fullmatch(line):

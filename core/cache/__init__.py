@@ -1,1 +1,1 @@
-"""What is kept on disk: under keys of its content, written whole or not at all, read again only where it is intact."""
+"""Caches on disk: content-addressed keys, atomic writes, checksums on read."""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, by one hand at a time; what a killed process left is cleared away."""
+"""Atomic writes, folder locks, and clean-up after killed processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from affectscope.core.cache.refusals import sentence_of
 
 _LOG = logging.getLogger(__name__)
 _LEFT_SECONDS = 24 * 3600.0
-# Containers on one cache have names of their own, and numbers of processes that mean nothing to each other.
+# Containers that share a cache have different host names, and process ids that mean nothing to each other.
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 _TURN = threading.RLock()
 _SWEPT: set[Path] = set()
@@ -26,7 +26,7 @@ _SAID: set[str] = set()
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then move it into place in one step."""
+    """Let ``write`` fill a temporary file beside ``path``, then rename it atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
     temporary = path.with_name(f".partial-{owned()}{path.suffix}")
@@ -34,7 +34,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
         os.replace(temporary, path)
     except OSError as error:
-        # A write to an open file does not say where.
+        # A failed write to an open file does not tell the path.
         if error.errno is not None and error.filename is None:
             error.filename = str(path)
         raise
@@ -44,12 +44,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def owned() -> str:
-    """For the name of a temporary file: it says which process will take it away; see ``abandoned``."""
+    """Suffix for a temporary file that identifies its process; see ``abandoned``."""
     return f"{_HOST}-{os.getpid()}-{uuid.uuid4().hex}"
 
 
 def abandoned(path: Path) -> bool:
-    """Whether nobody works on a temporary file any more: its process is gone, or it is a day old."""
+    """Whether a temporary file is no longer in use: its process is gone, or it is a day old."""
     parts = path.name.split("-")
     try:
         if len(parts) > 3 and parts[1] == _HOST and parts[2].isdigit():
@@ -60,7 +60,7 @@ def abandoned(path: Path) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a process that was killed left half-written in a folder, once for each folder and process."""
+    """Delete temporary files of killed processes, once per folder and process."""
     if folder in _SWEPT:
         return
     _SWEPT.add(folder)
@@ -72,16 +72,16 @@ def sweep(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Have a folder to oneself, among all threads and processes: what is read, changed and written meanwhile is one step."""
+    """Lock a folder against all other threads and processes, for read-modify-write."""
     folder.mkdir(parents=True, exist_ok=True)
     with _TURN, (folder / ".lock").open("ab") as file:
         _lock(file.fileno())
-        # Closing the file lets go, and so does the process's end.
+        # The lock is released when the file is closed, also at the end of the process.
         yield
 
 
 def trouble(error: OSError) -> None:
-    """Say once, in the terminal and to whoever asks ``troubles``, that what is made cannot be kept."""
+    """Report once, in the terminal and through ``troubles``, that files cannot be written."""
     cause = sentence_of(error) or f"The cache cannot be written to: {error}."
     sentence = f"{cause} Until then, what is made is kept in memory only."
     _TROUBLES[sentence] = None
@@ -89,19 +89,19 @@ def trouble(error: OSError) -> None:
 
 
 def say_once(sentence: str) -> None:
-    """Tell whoever looks at the terminal, once."""
+    """Print a sentence to the terminal, once."""
     if sentence not in _SAID:
         _SAID.add(sentence)
         _LOG.warning("%s", sentence)
 
 
 def troubles() -> list[str]:
-    """Why what is made cannot be kept on disk at present, a sentence each; none where it can."""
+    """Why files currently cannot be written, a sentence each; empty if they can."""
     return list(_TROUBLES)
 
 
 def recovered() -> None:
-    """The disk takes what it is given again."""
+    """Clear ``troubles`` after a successful write."""
     _TROUBLES.clear()
 
 

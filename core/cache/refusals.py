@@ -1,4 +1,4 @@
-"""What to say where the machine itself refuses: its disk, or its memory."""
+"""Messages for failures of the machine: disk or memory."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from affectscope.core.errors import UserError
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 _IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST}
-# What torch, OpenCV and NumPy say of memory, in errors of any kind.
+# Messages of torch, OpenCV and NumPy for lack of memory, in errors of any type.
 _MEMORY = re.compile(r"can'?t allocate memory|cannot allocate memory|not enough memory|out of memory|insufficient memory|"
                      r"unable to allocate|can't start new thread", re.IGNORECASE)  # fmt: skip
-# What Rust and C++ libraries say of a full disk, without an errno.
+# Messages of Rust and C++ libraries for a full disk, without an errno.
 _NO_SPACE = re.compile(r"no space left|disk quota|file too large|failed writing file|write failed", re.IGNORECASE)
 
 
 def sentence_of(error: BaseException) -> str | None:
-    """One sentence for a person: a ``UserError``'s own, or of a disk or memory that refuses; None where the fault is ours."""
+    """One sentence for the user: a ``UserError``'s own, or about disk or memory; None for a bug of ours."""
     if isinstance(error, UserError):
         return str(error)
     code = getattr(error, "errno", None)
@@ -50,15 +50,15 @@ def _why(error: BaseException) -> str:
 
 
 def _where(error: BaseException) -> tuple[str, str]:
-    """The place that an error is about, for people, and what to name instead."""
+    """The place that an error is about, as shown to the user, and an alternative to suggest."""
     named = getattr(error, "filename", None)
     path = Path(os.fsdecode(named)).absolute() if isinstance(named, str | bytes | os.PathLike) and named else cache_root()
     roots = {data_root().absolute(): "AFFECTSCOPE_DATA", cache_root().absolute(): "AFFECTSCOPE_CACHE"}
-    # One may lie in the other: the nearest is meant.
+    # Roots may be nested: take the innermost.
     around = [root for root in roots if path == root or root in path.parents]
     near = max(around, key=lambda root: len(root.parts)) if around else next((r for r in roots if path in r.parents), None)
     if near is not None:
         return str(near), f"name another folder in ${roots[near]}"
-    # What is in the way is named itself; of a file it is the folder that refuses.
+    # Name the obstacle itself if there is one; otherwise the folder, which refused the file.
     folder = path if getattr(error, "errno", None) in _IN_THE_WAY else path.parent
     return str(folder), "choose another folder"

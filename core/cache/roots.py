@@ -1,4 +1,4 @@
-"""The folders on disk: what can be made again, what cannot, and what a person set once."""
+"""The folders on disk: cache, user data, settings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def cache_root() -> Path:
 
 
 def data_root() -> Path:
-    """Where a person's own work goes, which no cleaning touches: ``$AFFECTSCOPE_DATA``, else the platform's data folder."""
+    """The user's own work, which is never cleaned up: ``$AFFECTSCOPE_DATA``, else the platform's data folder."""
     given = os.environ.get("AFFECTSCOPE_DATA")
     return Path(given) if given else Path(platformdirs.user_data_dir("affectscope"))
 
 
 def config_root() -> Path:
-    """Where a person's settings go: ``$AFFECTSCOPE_CONFIG``, else ``config`` in ``$AFFECTSCOPE_DATA``, else the platform's."""
+    """The user's settings: ``$AFFECTSCOPE_CONFIG``, else ``config`` in ``$AFFECTSCOPE_DATA``, else the platform's."""
     given, data = os.environ.get("AFFECTSCOPE_CONFIG"), os.environ.get("AFFECTSCOPE_DATA")
     if given:
         return Path(given)

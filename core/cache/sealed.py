@@ -1,11 +1,11 @@
-"""Files that say whether they are still what was written. Damage is a miss: no reader ever gets other bytes.
+"""Files with checksums ("seals"). A damaged file is a cache miss: no reader ever gets other bytes.
 
     any kind     the content, then ``\\nsealed-1 <BLAKE2b-128 of the content, in hexadecimal>\\n``
-    MP4          the same, the last line in a box of its own (``free``), which players pass over
+    MP4          the same, the last line in a box of its own (``free``), which players skip
     JSON object  ``{"sealed": "<BLAKE2b-128 of the text without this>", ...``, so that it stays JSON
 
-Where the disk refuses, what can be made again is held in memory instead (``keep``). Of what cannot be made again the version
-before is kept beside it, ``NAME.previous`` (``write_kept``, ``read_kept``).
+If the disk fails, recomputable data is held in memory instead (``keep``). For other data the previous version is kept beside it,
+``NAME.previous`` (``write_kept``, ``read_kept``).
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ _MOST_KNOWN = 100_000
 
 _LOCK = threading.Lock()
 _HELD: OrderedDict[Path, bytes] = OrderedDict()
-# Path -> (inode, size, time of change) of files that were found whole.
+# Path -> (inode, size, modification time) of files that were verified.
 _WHOLE: dict[Path, tuple[int, int, int]] = {}
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file with its seal, whole or not at all.
+    """Write a file with its seal, atomically.
 
     Raises:
-        OSError: when the disk refuses.
+        OSError: when the file cannot be written.
     """
     write_atomically(path, lambda part: part.write_bytes(content + _seal(hashlib.blake2b(content, digest_size=_DIGITS // 2))))
     with _LOCK:
@@ -52,10 +52,10 @@ def write(path: Path, content: bytes) -> None:
 
 
 def fill(path: Path, make: Callable[[Path], object], video: bool = False) -> None:
-    """As ``write``, of a file that ``make`` writes to where it is told.
+    """As ``write``, for a file that ``make`` writes to the given path.
 
     Args:
-        video: whether it is an MP4, which has to stay one.
+        video: whether it is an MP4, and has to stay a valid one.
     """
 
     def sealed(part: Path) -> None:
@@ -72,7 +72,7 @@ def fill(path: Path, make: Callable[[Path], object], video: bool = False) -> Non
 
 
 def keep(path: Path, content: bytes) -> None:
-    """As ``write``, for what can be made again: where the disk refuses, it is held in memory, and that is said once."""
+    """As ``write``, for recomputable data: if the disk fails, keep it in memory and report that once."""
     try:
         write(path, content)
     except OSError as error:
@@ -83,10 +83,10 @@ def keep(path: Path, content: bytes) -> None:
 
 
 def read(path: Path, old: bool = False) -> bytes | None:
-    """The content of a sealed file, or None where there is none or it is damaged.
+    """The content of a sealed file, or None where it is missing or damaged.
 
     Args:
-        old: whether files that were written before there were seals are read too, as they are.
+        old: also accept files without a seal, from before seals were introduced.
     """
     held = _HELD.get(path)
     if held is not None:
@@ -103,7 +103,7 @@ def read(path: Path, old: bool = False) -> bytes | None:
 
 
 def good(path: Path, old: bool = False) -> bool:
-    """Whether ``read`` has something to give. What was found whole is not looked at again while the file does not change."""
+    """Whether ``read`` would succeed. A verified file is not read again until it changes."""
     if path in _HELD:
         return True
     try:
@@ -123,7 +123,7 @@ def good(path: Path, old: bool = False) -> bool:
 
 
 def mark(path: Path) -> Hashable:
-    """Something else whenever ``read`` may give something else; None where there is no file. For who remembers what was read."""
+    """A token that changes whenever ``read`` may return something else, for memoisation; None where there is no file."""
     held = _HELD.get(path)
     if held is not None:
         return id(held)
@@ -135,13 +135,13 @@ def mark(path: Path) -> Hashable:
 
 
 def write_json(path: Path, content: Mapping[str, Any], through: bool = False) -> None:
-    """Write a JSON object with its seal, whole or not at all.
+    """Write a JSON object with its seal, atomically.
 
     Args:
-        through: wait until the disk has it.
+        through: flush to disk before returning.
 
     Raises:
-        OSError: when the disk refuses.
+        OSError: when the file cannot be written.
     """
     data = _json(content)
     write_atomically(path, lambda part: _through(part, data) if through else part.write_bytes(data))
@@ -150,7 +150,7 @@ def write_json(path: Path, content: Mapping[str, Any], through: bool = False) ->
 
 
 def keep_json(path: Path, content: Mapping[str, Any]) -> None:
-    """``keep`` of a JSON object."""
+    """``keep`` for a JSON object."""
     try:
         write_json(path, content)
     except OSError as error:
@@ -161,7 +161,7 @@ def keep_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path, old: bool = False) -> dict[str, Any] | None:
-    """What ``write_json`` wrote; None where there is nothing, or it is damaged.
+    """The object written by ``write_json``; None where it is missing or damaged.
 
     Args:
         old: as for ``read``.
@@ -174,10 +174,10 @@ def read_json(path: Path, old: bool = False) -> dict[str, Any] | None:
 
 
 def write_kept(path: Path, content: Mapping[str, Any]) -> None:
-    """``write_json`` of what cannot be made again: the version before stays beside it; of the first version, a copy.
+    """``write_json`` for data that cannot be recomputed: the previous version is kept; for the first version, a copy.
 
     Raises:
-        OSError: when the disk refuses; what was there stays.
+        OSError: when the file cannot be written; the existing one is unchanged.
     """
     try:
         before = path.read_bytes()
@@ -185,16 +185,16 @@ def write_kept(path: Path, content: Mapping[str, Any]) -> None:
         before = b""
     known = _parsed(before, old=True)
     aside = _json(content if known is None else known)
-    # A damaged file must not take the place of the version before it.
+    # A damaged file must not overwrite the previous version.
     if known is not None or not os.path.exists(path) or read_json(previous(path)) is None:
         write_atomically(previous(path), lambda part: _through(part, aside))
     write_json(path, content, through=True)
 
 
 def read_kept(path: Path) -> tuple[dict[str, Any] | None, bool]:
-    """What ``write_kept`` wrote, and whether that is the version before, as the file is damaged; None where neither is whole."""
+    """The object written by ``write_kept``, and whether it is the previous version; None where both are missing or damaged."""
     content = read_json(path, old=True)
-    # Not the path's own question, which a name that is too long for the disk makes an error.
+    # Not Path.exists, which raises for names that are too long.
     if content is not None or not os.path.exists(path):
         return content, False
     before = read_json(previous(path))
@@ -202,19 +202,19 @@ def read_kept(path: Path) -> tuple[dict[str, Any] | None, bool]:
 
 
 def previous(path: Path) -> Path:
-    """Where the version before lies."""
+    """Path of the previous version."""
     return path.with_name(f"{path.name}.previous")
 
 
 def line(content: Mapping[str, Any]) -> str:
-    """A JSON object on one line that says whether it is whole, for files that grow."""
+    """A JSON object with a checksum on one line, for files that are appended to."""
     return _json(content, indent=None).decode() + "\n"
 
 
 def read_line(text: str) -> dict[str, Any] | None:
-    """What ``line`` wrote; None where it is cut off or damaged."""
+    """The object written by ``line``; None where it is incomplete or damaged."""
     text = text.strip()
-    # What is no UTF-8 has become a sign of three bytes, where there was one.
+    # Invalid UTF-8 was decoded to a replacement character of three bytes; restore one byte.
     return _parsed(text.encode(), old=not _was_sealed(text.replace("\ufffd", "?").encode()))
 
 
@@ -246,7 +246,7 @@ def _seal(digest: Any) -> bytes:
     return _MARK + digest.hexdigest().encode() + b"\n"
 
 
-# What has a seal that is damaged must not pass for a file from before there were seals.
+# A file with a damaged seal must not be mistaken for one from before seals.
 
 
 def _is_sealed(data: bytes) -> bool:
@@ -254,7 +254,7 @@ def _is_sealed(data: bytes) -> bool:
 
 
 def _was_sealed(data: bytes) -> bool:
-    """Whether a JSON object begins as a sealed one does, but for a byte or two: names that old ones begin with are not far."""
+    """Whether a JSON object begins like a sealed one, up to a byte or two; the first names in old files differ by more."""
     digits = data[len(_BEGINNING) : len(_BEGINNING) + _DIGITS]
     alike = sum(a == b for a, b in zip(data, _BEGINNING, strict=False)) + sum(digit in _HEXADECIMAL for digit in digits)
     return alike >= len(_BEGINNING) + _DIGITS - 2
@@ -278,7 +278,7 @@ def _checked(file: BinaryIO, size: int, old: bool) -> bool:
 
 
 def hold(path: Path, content: bytes) -> None:
-    """Have ``read`` find this until the file is written."""
+    """Make ``read`` return this content until the file is written."""
     with _LOCK:
         _HELD[path] = content
         _HELD.move_to_end(path)

@@ -1,6 +1,6 @@
-"""What a checkpoint held that is kept here and that nobody should change, written down beside it: ``.NAME.sum``.
+"""Checksums of stored checkpoints, in files beside them: ``.NAME.sum``.
 
-A checkpoint that somebody has saved elsewhere is theirs to change, and safetensors itself has no checksum.
+Only for checkpoints in our own folders: users may change theirs, and safetensors has no checksum.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from affectscope.core.cache.store import content_hash
 
 
 def stamp(path: Path) -> None:
-    """Write down what a ``.safetensors`` file holds.
+    """Store the checksum of a ``.safetensors`` file.
 
     Raises:
-        OSError: when the disk refuses.
+        OSError: when it cannot be written.
     """
     sealed.write_json(_place(path), {"all": content_hash(path), "header": _header(path)})
 
 
 def is_stamped(path: Path) -> bool:
-    """Whether what a file holds was written down."""
+    """Whether a file has a stored checksum."""
     return _place(path).is_file()
 
 
 def unchanged(path: Path, header: bool = False) -> bool:
-    """Whether a file, or its header, holds what was written down; also where nothing was.
+    """Whether a file, or its header, matches its stored checksum; True without one.
 
     Raises:
         OSError: when it cannot be read.

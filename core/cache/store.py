@@ -1,4 +1,4 @@
-"""Derived data on disk: content-addressed, written atomically, sealed. Half a file is never read, a damaged one is a miss."""
+"""The cache of derived data: content-addressed, written atomically, sealed. A damaged entry is a miss."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ __all__ = [
 ]
 
 Arrays = dict[str, np.ndarray]
-# Hexadecimal digits of a clip's content that keys begin with.
+# Hexadecimal digits of a clip's content hash at the start of its keys.
 _BEGINNING = 16
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, remembered while its size and time of change stay the same."""
+    """SHA-256 of a file's bytes, memoised by size and modification time."""
     stat = path.stat()
     return _hash_file(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
 
@@ -48,12 +48,12 @@ def _hash_file(path: str, size: int, changed: int) -> str:
 
 
 def key_of(*parts: object) -> str:
-    """A short stable key of anything that JSON can write."""
+    """A short stable key of anything that JSON can represent."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def of_clip(content: str, key: str) -> str:
-    """The key of what was made from one clip: it begins as the clip's content does, so that ``derived`` finds it.
+    """The key of data derived from one clip. Its prefix is the clip's, so that ``derived`` finds it.
 
     Args:
         content: the clip's ``content_hash``, or another key of this kind.
@@ -62,18 +62,18 @@ def of_clip(content: str, key: str) -> str:
 
 
 def derived(content: str) -> list[Path]:
-    """The files of the cache that were made from the clip with this ``content_hash``, in whatever folder."""
+    """All cached files derived from the clip with this ``content_hash``."""
     return sorted(cache_root().glob(f"*/{of_clip(content, '*')}"))
 
 
 class FeatureStore:
-    """Arrays by key: one compressed ``.npz`` each under ``root``, with read-only stores consulted after it.
+    """Arrays by key: a compressed ``.npz`` each under ``root``, with read-only stores as fallbacks.
 
-    The read-only ones let a corpus ship its features with its clips. What was stored before keys named their clip (``of_clip``),
-    and what is shipped, is found by the rest of the key.
+    Read-only stores let a corpus ship its features with its clips. Their entries, and those from before keys had a clip prefix
+    (``of_clip``), are found by the rest of the key.
 
     Args:
-        strict: whether a disk that refuses ends the work; else what was made is held in memory, and that is said once.
+        strict: whether write errors are raised; otherwise the arrays are kept in memory, and the error is reported once.
     """
 
     def __init__(self, root: Path | None = None, shipped: Sequence[Path] = (), strict: bool = False) -> None:
@@ -83,16 +83,17 @@ class FeatureStore:
     def get(self, key: str) -> Arrays | None:
         for folder in (self.root, *self.shipped):
             for name in dict.fromkeys((key, key.rpartition("-")[2])):
-                # What is shipped has no seal, but the checksums of a zip.
+                # Shipped files have no seal, only a zip's checksums.
                 arrays = read_arrays(folder / f"{name}.npz", old=folder is not self.root)
                 if arrays is not None:
                     return arrays
         return None
 
     def put(self, key: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """
+        """Store arrays.
+
         Raises:
-            OSError: when the disk refuses.
+            OSError: when they cannot be written.
         """
         sealed.write(self._place(key), packed_arrays(arrays))
 
@@ -124,16 +125,16 @@ def read_arrays(path: Path, old: bool = False) -> Arrays | None:
     """The arrays of a sealed ``.npz``, or None when it is missing or damaged. Objects are never unpickled.
 
     Args:
-        old: whether one without a seal is read too; then its zip's own checksums have to do.
+        old: also accept one without a seal, verified by its zip's checksums.
     """
     content = sealed.read(path, old)
     if content is None:
         return None
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as file:
-            # Read to the end, each part's checksum is compared; NumPy alone stops short of it.
+            # Read each part to the end, which verifies its checksum; NumPy stops earlier.
             parts = {name.removesuffix(".npy"): file.read(name) for name in file.namelist()}
-        # A length in the zip's list of parts that is damaged can swallow parts; their number stands at its end.
+        # A damaged length in the zip's directory can hide parts; their total is stored at its end.
         if not parts or len(parts) != int.from_bytes(content[-12:-10], "little"):
             return None
         return {name: np.lib.format.read_array(io.BytesIO(part), allow_pickle=False) for name, part in parts.items()}

@@ -1,7 +1,7 @@
-"""What the pages rely on, asked of a model: each promise kept, broken, or not applicable, with numbers.
+"""Checks the promises that pages rely on: each is kept, broken or not applicable for a model, with numbers.
 
-A model is known by its contract alone (``core.models.base``): its spec and its answers to made-up clips. So a network that
-somebody wrapped is checked as ours are.
+A model is only accessed through its contract (``core.models.base``): its spec and its output for synthetic clips. So wrapped
+networks are checked like ours.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from affectscope.core.checkpoints.saved import Checkpoint
 
 __all__ = ["CHECKING_VERSION", "PROMISES", "Promise", "check", "summary"]
 
-# Part of every kept result's key: raise it whenever a promise is checked otherwise.
+# Part of every cached result's key: raise it whenever a check changes.
 CHECKING_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Line:
-    """How one promise is told and checked; ``compares`` says that it compares answers, which only means something where the
-    same question gets the same answer."""
+    """A promise's check; ``compares``: it compares outputs, which requires a deterministic model."""
 
     title: str
     look: Callable[[Subject], Found]
@@ -48,14 +47,14 @@ PROMISES: dict[str, Line] = {
     "elsewhere": Line("CPU and GPU give the same answer", promises.elsewhere, compares=True),
     "gradients": Line("Gradients reach the pixels", looking.gradients, compares=True),
 }
-"""Name -> the promise, in the order in which they are told."""
+"""Name -> the promise, in display order."""
 _FAILS = "It fails: "
 _SPEECHLESS = "It does not answer an ordinary clip."
 _FICKLE = "The same question gets different answers, so there is nothing to compare."
 
 
 def check(checkpoint: Checkpoint, progress: Callable[[str, float], None] = lambda stage, share: None) -> list[Promise]:
-    """Check every promise of a model that is on the CPU. A broken one does not hide the others, but for those that rest on it.
+    """Check every promise of a model on the CPU. A broken one only hides those that depend on it.
 
     Args:
         progress: called with a promise and the share done, 0..1.
@@ -74,7 +73,7 @@ def check(checkpoint: Checkpoint, progress: Callable[[str, float], None] = lambd
 
 
 def summary(results: Sequence[Promise]) -> str:
-    """What became of all promises, in a few words."""
+    """A summary of all promises in a few words."""
     counts = {state: sum(promise.state == state for promise in results) for state in ("kept", "broken", "not applicable")}
     return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
 
@@ -84,9 +83,9 @@ def _checked(subject: Subject, name: str, line: Line) -> Promise:
         seen = line.look(subject)
     except NotApplicable as error:
         return Promise(name, line.title, "not applicable", str(error))
-    # Whatever a stranger's network raises is what it is being checked for.
+    # Whatever a user's network raises is a finding.
     except Exception as error:
         return Promise(name, line.title, "broken", f"{_FAILS}{promises.reason(error)}")
-    # What is infinitely far away has no number; its sentence says so.
+    # Infinity is not valid JSON; the sentence mentions it.
     measured = seen.measured if seen.measured is not None and math.isfinite(seen.measured) else None
     return Promise(name, line.title, "broken" if seen.broken else "kept", seen.detail, measured, seen.tolerance)

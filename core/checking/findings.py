@@ -1,4 +1,4 @@
-"""What a check finds: a promise, and whether a model keeps it."""
+"""The result of a check: a promise, and whether a model keeps it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ State = Literal["kept", "broken", "not applicable"]
 
 @dataclass(frozen=True)
 class Promise:
-    """One of the promises that pages rely on, and what became of it.
+    """A promise that pages rely on, and its result.
 
     Attributes:
-        name: what the promise is called in JSON and in code.
+        name: identifier in JSON and in code.
         title: the promise itself, one sentence.
-        detail: what was seen, one sentence.
-        measured: the number that decided, where there is one.
-        tolerance: what it may be at most.
+        detail: what was observed, one sentence.
+        measured: the number that decided, if any.
+        tolerance: its maximum.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Promise:
 
 @dataclass(frozen=True)
 class Found:
-    """What one promise's check saw."""
+    """The observation of one check."""
 
     detail: str
     measured: float | None = None
@@ -39,11 +39,11 @@ class Found:
 
 
 class NotApplicable(Exception):
-    """Raised by a check of what a model does not have; its text is one sentence."""
+    """Raised by a check of something that a model does not have; the message is one sentence."""
 
 
 def within(measured: float, tolerance: float, what: str) -> Found:
-    """Kept where a number is within its tolerance; ``what`` is a clause with a place {} for the number."""
+    """Kept if a number is within its tolerance; ``what`` is a clause with {} for the number."""
     return Found(f"{what.format(written(measured))}.", measured, tolerance, not measured <= tolerance)
 
 
@@ -52,7 +52,7 @@ def broken(detail: str) -> Found:
 
 
 def written(number: float) -> str:
-    """A difference as shown to users."""
+    """A difference formatted for display."""
     return "something that is no number" if number == float("inf") else f"{number:.2g}"
 
 

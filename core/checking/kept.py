@@ -1,4 +1,4 @@
-"""What checks found, kept by model and machine, so that pages can say it without checking again."""
+"""Stores results of checks by model and machine, so that pages can show them without checking again."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from affectscope.core.checking import CHECKING_VERSION, PROMISES, Promise
 
 
 def place(digest: str) -> Path:
-    """Where the result for the model of that digest is, or will be. Another set of devices is another result."""
+    """Path of the result for a model's digest, which may not exist. It depends on the set of devices."""
     return cache_root() / "checks" / f"{key_of(CHECKING_VERSION, digest, list(devices.devices()))}.json"
 
 
 def keep(digest: str, promises: Sequence[Promise]) -> None:
-    """Keep a result; of a model without a digest, such as one in memory, nothing is kept."""
+    """Store a result, except for a model without a digest, such as one in memory."""
     if digest:
         sealed.keep_json(place(digest), {"promises": [asdict(promise) for promise in promises]})
 
 
 def find(digest: str) -> list[Promise] | None:
-    """What a check of the model found on this machine; None where there was none, or it is damaged."""
+    """The result of a check on this machine; None where there is none, or it is damaged."""
     content = sealed.read_json(place(digest)) if digest else None
     listed = content.get("promises") if content else None
     if not isinstance(listed, list):
@@ -37,5 +37,5 @@ def find(digest: str) -> list[Promise] | None:
 
 
 def mark(digest: str) -> Hashable:
-    """Something else whenever ``find`` may find something else."""
+    """A token that changes whenever ``find`` may return something else."""
     return sealed.mark(place(digest)) if digest else None

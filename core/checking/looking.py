@@ -1,4 +1,4 @@
-"""The promises about where a model looks: its attention, and the gradients that heatmaps are made of."""
+"""Checks of attention, and of the gradients behind heatmaps."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from affectscope.core.models.base import AttentionMap, over_clip
 from affectscope.core.streams import Batch, Stream
 
 _FRAMES = 24
-# A slope is told from two answers that lie this far apart on the way of the gradient, in parts of what the pixels vary.
+# Step sizes for finite differences along the gradient, relative to the pixels' variation.
 _STEPS = (1e-1, 3e-2, 1e-2, 3e-3)
-# What answers differ by in rounding, a hundred times the resolution of 32 bits.
+# Rounding error of outputs: a hundred times the resolution of float32.
 _ROUNDING = 100 * torch.finfo(torch.float32).eps
-# Of a slope: networks with kinks are not straight between the two.
+# Relative tolerance of a slope, because networks with kinks are not locally linear.
 _SLOPE = 0.1
 
 
 def sums(subject: Subject) -> Found:
-    """Each frame's attention, over all frames that it can look at, is 1 in all."""
+    """Each frame's attention sums to 1 over all frames that it can attend to."""
     worst, count = 0.0, 0
     for attention, query, key in _maps(subject):
         asked = query & key.any(1, keepdim=True)
@@ -43,11 +43,11 @@ def sums(subject: Subject) -> Found:
 
 
 def attended(subject: Subject) -> Found:
-    """Frames that are absent, or lie after a clip's end, are not looked at."""
+    """Absent frames, and those after a clip's end, receive no attention."""
     worst = 0.0
     for attention, query, key in _maps(subject):
         weights = attention.weights[:, :, : query.shape[1]].clone()
-        # Frames that a model adds to bring the modalities to one length are not there either.
+        # Frames that a model adds for padding modalities to one length are absent too.
         weights[..., : key.shape[1]] = weights[..., : key.shape[1]].masked_fill(key[:, None, None], 0)
         asked = (query & key.any(1, keepdim=True))[:, None, :, None]
         worst = max(worst, float((weights * asked).abs().max()))
@@ -55,7 +55,7 @@ def attended(subject: Subject) -> Found:
 
 
 def asked(subject: Subject) -> Found:
-    """The answer with attention is the answer without."""
+    """The output is the same with and without attention."""
     if not subject.spec.attention:
         raise NotApplicable("It returns no attention.")
     batch = _holey(subject)
@@ -66,7 +66,7 @@ def asked(subject: Subject) -> Found:
 
 
 def gradients(subject: Subject) -> Found:
-    """What the heatmaps are made of: the slope of the answers along the pixels, confirmed by two answers on either side."""
+    """The gradient of the scores on the pixels agrees with finite differences."""
     if "visual" not in subject.spec.inputs:
         raise NotApplicable("It sees nothing.")
     road, whence = _road(subject)
@@ -100,8 +100,10 @@ def gradients(subject: Subject) -> Found:
 
 
 def _road(subject: Subject) -> tuple[VisualRoad, str]:
-    """From made-up faces to the score of every head that sees, for its strongest class; from the visual features where no way
-    leads on to pixels. And from where it begins, for a sentence."""
+    """The path from synthetic faces to the strongest class's score of every head that uses the picture.
+
+    It starts at the visual features if these do not lead back to pixels. Also returns the name of its input, for messages.
+    """
     spec, name = subject.spec, subject.checkpoint.sets.get("visual", DEFAULT_VISUAL)
     drawn = subject.draw([subject.alike(_FRAMES)])
     values = {m: subject.checkpoint.normaliser(m, v) for m, v in drawn.values.items()}
@@ -117,14 +119,14 @@ def _road(subject: Subject) -> tuple[VisualRoad, str]:
         return road, f"From the pixels through {name}"
     if sight is not None and sight.encoder is None:
         return on_pixels(sight, subject.checkpoint, seen, batch, targets), "From the pixels"
-    # The features as a picture of one row.
+    # The features as a picture with one row.
     width = spec.inputs["visual"]
     row = Sight(FeatureSet("features", "visual", width, 0, "arrays", "", shape=(1, 1, width)), None)
     return on_pixels(row, subject.checkpoint, seen, batch, targets), f"From the visual features ({why})"
 
 
 def _sight(subject: Subject, name: str) -> tuple[Sight | None, str]:
-    """How the model comes to see faces; where it does not, why."""
+    """How the model sees faces; if it does not, why."""
     features = FEATURE_SETS.get(name)
     if features is None or features.dim != subject.spec.inputs["visual"]:
         return None, "no way leads on to pixels"
@@ -135,7 +137,7 @@ def _sight(subject: Subject, name: str) -> tuple[Sight | None, str]:
 
 
 def _faces(needs: str) -> np.ndarray | None:
-    """Noise in place of crops of a kind, such as ``rgb-224`` [F, 224, 224, 3]; None where it is no crops."""
+    """Noise instead of crops of a kind, such as ``rgb-224`` [F, 224, 224, 3]; None for other kinds."""
     if needs in NO_CROPS:
         return None
     kind = CropKind.of(needs)
@@ -144,7 +146,7 @@ def _faces(needs: str) -> np.ndarray | None:
 
 
 def _told(road: VisualRoad, slope: Tensor, step: float) -> float:
-    """The slope along the gradient, from an answer on either side."""
+    """The slope along the gradient, by central differences."""
     way = slope / slope.norm() * step
     with torch.no_grad():
         above, below = (float(road.network(road.pixels + sign * way).double().sum()) for sign in (1, -1))
@@ -152,7 +154,7 @@ def _told(road: VisualRoad, slope: Tensor, step: float) -> float:
 
 
 def _holey(subject: Subject) -> Batch:
-    """Clips of several lengths, without their third frame."""
+    """Clips of several lengths, with the third frame absent."""
     batch = subject.draw([subject.alike(20), subject.alike(5), subject.alike(11)])
     return batch.masked(**{name: torch.arange(mask.shape[1]) != 2 for name, mask in batch.present.items()})
 

@@ -1,4 +1,4 @@
-"""The promises about answers; those about attention and gradients are in ``looking``."""
+"""Checks of outputs; those of attention and gradients are in ``looking``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from affectscope.core.streams import Batch
 from affectscope.core.text import shown
 from affectscope.core.wrapping.given import MEANINGS
 
-# In parts of the largest logit. What sums in another order differs by some 1e-6; what looks where it must not, by 1e-2 and more.
+# Relative to the largest logit. Another order of summation gives differences around 1e-6; a real dependence, 1e-2 and more.
 TOLERANCE = 1e-4
 REPEATED = 1e-6
-# GPUs multiply in fewer bits than CPUs.
+# GPUs multiply with fewer bits than CPUs.
 ELSEWHERE = 1e-2
 _LENGTHS = (1, 2, 3, 17)
 _PADDING = (1, 9, 120)
@@ -28,7 +28,7 @@ _LONGEST_REASON = 300
 
 
 def answers(subject: Subject) -> Found:
-    """Heads, classes, embeddings and attention are those of the spec."""
+    """Heads, classes, embeddings and attention match the spec."""
     spec, frames = subject.spec, 20
     output = subject.ask(subject.draw([subject.alike(frames), subject.alike(12)]), attention=True)
     if wrong := misshapen(subject, output, 2):
@@ -53,7 +53,7 @@ def answers(subject: Subject) -> Found:
 
 
 def subsets(subject: Subject) -> Found:
-    """A clip without some of the modalities, and one where they are absent throughout, get the same finite answer."""
+    """Leaving a modality out, or marking it absent throughout, gives the same finite output."""
     whole, names = subject.draw([subject.alike(20), subject.alike(12)]), list(subject.spec.inputs)
     worst, tried = 0.0, 0
     for size in range(1, len(names) + 1):
@@ -78,7 +78,7 @@ def subsets(subject: Subject) -> Found:
 
 
 def nothing(subject: Subject) -> Found:
-    """A clip without any frame gets the prior, and is flagged."""
+    """A clip without frames gets the prior, and no evidence."""
     spec = subject.spec
     output = subject.ask(subject.draw([subject.alike(0), subject.alike(0)]))
     if lying := [head for head in spec.heads if bool(output.evidence[head].any())]:
@@ -89,7 +89,7 @@ def nothing(subject: Subject) -> Found:
 
 
 def lengths(subject: Subject) -> Found:
-    """Clips of one frame, of many, and of one modality much longer than the others."""
+    """Clips of one frame, of many, and of one modality much longer than the others are accepted."""
     names, longest = list(subject.spec.inputs), subject.longest()
     tried = [subject.alike(n) for n in (*_LENGTHS, longest)]
     if len(names) > 1:
@@ -106,8 +106,8 @@ def lengths(subject: Subject) -> Found:
 
 
 def absent(subject: Subject) -> Found:
-    """A frame that is not there is another thing than a frame of zeros, and what was there before does not count."""
-    # The first frame and the last are kept: what ends a clip may be cut off, which is padding's promise.
+    """An absent frame differs from a frame of zeros, and its previous content has no effect."""
+    # The first and last frames are kept, because absence at the ends is tested by ``padding``.
     whole = subject.draw([subject.alike(25), subject.alike(25)])
     worst = 0.0
     for name, mask in whole.present.items():
@@ -126,7 +126,7 @@ def absent(subject: Subject) -> Found:
 
 
 def padding(subject: Subject) -> Found:
-    """Absent frames after a clip's end, alone and among clips of other lengths."""
+    """Absent frames after a clip's end have no effect, alone and among clips of other lengths."""
     mixed = subject.draw([subject.alike(frames) for frames in (20, 3, 31, 9)])
     alone = cut(rows(mixed, [0]), subject.alike(20))
     before = subject.ask(alone)
@@ -138,7 +138,7 @@ def padding(subject: Subject) -> Found:
 
 
 def company(subject: Subject) -> Found:
-    """A clip alone, and among others of its length."""
+    """A clip gets the same output alone and in a batch of the same length."""
     return _with_mode(subject, within(_company(subject), TOLERANCE, "Four other clips move the answer to one by {}"))
 
 
@@ -148,7 +148,7 @@ def _company(subject: Subject) -> float:
 
 
 def order(subject: Subject) -> Found:
-    """The same clips, of one length, in another order."""
+    """The order of clips of one length in a batch has no effect."""
     batch, places = subject.draw([subject.alike(20)] * 5), [3, 0, 4, 2, 1]
     straight, shuffled = subject.ask(batch), subject.ask(rows(batch, places))
     worst = max(moved(straight, _row(shuffled, row), place) for row, place in enumerate(places))
@@ -156,7 +156,7 @@ def order(subject: Subject) -> Found:
 
 
 def finite(subject: Subject) -> Found:
-    """Silence and black: frames that are there and hold zeros (or black), as features and as a model's input."""
+    """Silence and black (present frames of zeros or black) give finite outputs, as features and as model input."""
     blank = subject.draw([subject.alike(20)])
     raw = {n: torch.full_like(v, _black(subject, n)) for n, v in blank.values.items()}
     still = {n: subject.checkpoint.normaliser(n, v) for n, v in raw.items()}
@@ -172,7 +172,7 @@ def finite(subject: Subject) -> Found:
 
 
 def repeat(subject: Subject) -> Found:
-    """Asked again, with another question between."""
+    """The output is repeatable, with another input in between."""
     first, other = subject.draw([subject.alike(20)]), subject.draw([subject.alike(13)], seed=2)
     before = subject.ask(first)
     again = subject.ask(first)
@@ -183,7 +183,7 @@ def repeat(subject: Subject) -> Found:
 
 
 def _with_mode(subject: Subject, finding: Found) -> Found:
-    """What was found, with the parts that were left in training mode where they may be why."""
+    """The finding, plus modules in training mode if they may be the cause."""
     parts = [name for name, part in subject.model.named_modules() if part.training and not any(part.children())]
     if not finding.broken or not parts:
         return finding
@@ -192,7 +192,7 @@ def _with_mode(subject: Subject, finding: Found) -> Found:
 
 
 def elsewhere(subject: Subject) -> Found:
-    """The same answer on every GPU of this machine."""
+    """The output is the same on every GPU of this machine."""
     others = [device for device in devices.devices() if device != devices.CPU]
     if not others:
         raise NotApplicable("This machine has no GPU.")
@@ -212,7 +212,7 @@ def elsewhere(subject: Subject) -> Found:
 
 
 def misshapen(subject: Subject, output: ModelOutput, clips: int) -> str:
-    """One sentence on what is wrong with the shape of an answer, or empty."""
+    """One sentence about a wrong output shape, or empty."""
     spec = subject.spec
     for head in spec.heads:
         if head not in output.predictions or head not in output.evidence:
@@ -226,15 +226,15 @@ def misshapen(subject: Subject, output: ModelOutput, clips: int) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What went wrong inside a model, on one line that ends in a full stop."""
+    """An error inside a model, on one line that ends in a full stop."""
     lines = str(error).strip().splitlines()
     told = shown(lines[0], _LONGEST_REASON).rstrip(".") if lines else ""
-    # A wrapped network's error says already what it is and where.
+    # A wrapped network's error already says what happened and where.
     return f"{told}." if isinstance(error, UserError) else f"{type(error).__name__}{': ' + told if told else ''}."
 
 
 def _black(subject: Subject, modality: str) -> float:
-    """What a black pixel is to the model; of anything else, 0."""
+    """The input value of a black pixel; 0 for other features."""
     features = subject.features(modality)
     return features.low if features is not None and features.pixels else 0.0
 
@@ -248,7 +248,7 @@ def _lying(subject: Subject, output: ModelOutput, given: tuple[str, ...]) -> str
 
 
 def _replaced(batch: Batch, modality: str, keep: torch.Tensor, value: float) -> Batch:
-    """One modality with a number in place of the frames that are not kept, all of them there."""
+    """One modality with the frames outside ``keep`` set to a value, all of them present."""
     held = batch.values[modality]
     return Batch({**batch.values, modality: torch.where(keep[..., None], held, torch.full_like(held, value))}, batch.present)
 

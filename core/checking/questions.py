@@ -1,4 +1,4 @@
-"""What a model is asked while it is checked: made-up clips on the scale that it is used to, and how far two answers are apart."""
+"""Inputs for checks: synthetic clips on a model's usual scale, and the difference of two outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from affectscope.core.features.sets import FEATURE_SETS, FeatureSet
 from affectscope.core.models.base import AVModel, ModelOutput, ModelSpec
 from affectscope.core.streams import Batch
 
-# So many values of one modality are drawn at most: fewer frames of pictures than of descriptors.
+# Maximum number of values per modality, which limits the frames of pictures.
 _MOST_VALUES = 4_000_000
 _LONGEST, _SHORTEST = 1500, 60
 
@@ -23,7 +23,7 @@ Frames = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Subject:
-    """A model that is being checked, in evaluation mode as far as it keeps to that."""
+    """A model under test, in evaluation mode where it supports that."""
 
     checkpoint: Checkpoint
 
@@ -36,18 +36,18 @@ class Subject:
         return self.checkpoint.spec
 
     def alike(self, frames: int) -> dict[str, int]:
-        """As many frames of every modality."""
+        """The same number of frames in every modality."""
         return dict.fromkeys(self.spec.inputs, frames)
 
     def longest(self) -> int:
-        """How many frames the longest clip of the check has."""
+        """Number of frames of the longest test clip."""
         return max(_SHORTEST, min(_LONGEST, *(_MOST_VALUES // dim for dim in self.spec.inputs.values())))
 
     def draw(self, clips: Sequence[Frames], seed: int = 1) -> Batch:
-        """Made-up clips; of each, the frames by modality, 0 for none. Place and seed decide what a clip holds.
+        """Synthetic clips, given the frames per modality of each, 0 for none. Content depends on the seed and the position only.
 
-        Features are drawn with mean 0 and deviation 1, as a normaliser leaves them; those of pictures between black and white,
-        and of a waveform as of speech.
+        Features have mean 0 and standard deviation 1, as after normalisation; pixels are between black and white, and waveforms
+        have the level of speech.
         """
         values, present = {}, {}
         for name, dim in self.spec.inputs.items():
@@ -66,7 +66,7 @@ class Subject:
         return 0.1 * drawn if features is not None and features.name.startswith("waveform") else drawn
 
     def features(self, modality: str) -> FeatureSet | None:
-        """What the model takes of a modality, where its spec says so and there is such a set."""
+        """The model's feature set for a modality, if its spec names a known one."""
         name = self.spec.features.get(modality, "")
         return FEATURE_SETS.get(name) if name else None
 
@@ -88,17 +88,18 @@ def cut(batch: Batch, frames: Frames) -> Batch:
 
 
 def lengthened(batch: Batch, frames: int) -> Batch:
-    """The batch with absent frames at the end of every modality."""
+    """The batch with absent frames appended to every modality."""
     values = {k: torch.cat([v, v.new_zeros(len(v), frames, v.shape[2])], 1) for k, v in batch.values.items()}
     return Batch(values, {k: torch.cat([v, v.new_zeros(len(v), frames)], 1) for k, v in batch.present.items()})
 
 
 def moved(before: ModelOutput, after: ModelOutput, row: int | None = None) -> float:
-    """How far the answers of two outputs are apart: the largest difference of a head's logits (or values) or of an embedding,
-    in parts of the largest value where that is above 1.
+    """The largest difference of a head's logits (or values) or of an embedding between two outputs.
+
+    Relative to the largest value if that is above 1.
 
     Args:
-        row: the clip of ``before`` that ``after`` is about; all of them if left out.
+        row: the clip of ``before`` that ``after`` is about; default: all.
     """
     pairs = [(before.predictions[name], after.predictions[name]) for name in before.predictions]
     pairs += [(value, after.embeddings[name]) for name, value in before.embeddings.items() if name in after.embeddings]
@@ -107,7 +108,7 @@ def moved(before: ModelOutput, after: ModelOutput, row: int | None = None) -> fl
 
 def _apart(a: Tensor, b: Tensor) -> float:
     a, b = a.detach().cpu().double(), b.detach().cpu().double()
-    # Answers by frame may differ in how much padding follows.
+    # Per-frame outputs may differ in the amount of padding.
     if a.ndim == 3 and b.ndim == 3:
         shorter = min(a.shape[1], b.shape[1])
         a, b = a[:, :shorter], b[:, :shorter]

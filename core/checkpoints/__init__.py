@@ -1,6 +1,6 @@
-"""Save models, load them safely, and let in what nobody vouches for."""
+"""Saves models, loads them safely, and imports untrusted ones."""
 
-# The checkpoint that is asked where nobody chose one.
+# The default checkpoint.
 DEFAULT = "auxformer"
-# The shipped one that reads people best, for files of people's own: docs/real-people.md has the figures.
+# The shipped checkpoint that is best on recordings of people, the default for users' own files: see docs/real-people.md.
 FOR_PEOPLE = "vavl"

@@ -1,4 +1,4 @@
-"""What no state_dict says of its model: asked for, with what the public repository has where nobody answers."""
+"""What a state_dict does not say about its model: questions for the user, with the public repository's values as defaults."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ KINDS: dict[str, str] = {
 _IEMOCAP = ("neutral", "happiness", "sadness", "anger")
 _RAVDESS = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 _CAUSAL = (AuxFormerConfig, MulTConfig)
-# Whose repositories train three outputs on attributes and on nothing else.
+# Repositories in which three outputs always mean attributes.
 _THREE = ("vavl", "auxformer-v2")
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What a person says of a checkpoint; what is empty is as the public repository has it.
+    """The user's answers about a checkpoint; empty fields are as in the public repository.
 
     Attributes:
         labels: the classes, attributes or questions in the order of the outputs.
-        heads: of attention.
-        causal: whether frames see later ones.
+        heads: number of attention heads.
+        causal: whether attention is masked so that frames do not see later ones.
         task: what the outputs are, one of ``KINDS``.
-        weights: where they lie in the file, see ``core.files.weights.Weights.where``.
+        weights: their place in the file, see ``core.files.weights.Weights.where``.
     """
 
     labels: tuple[str, ...] = ()
@@ -51,13 +51,13 @@ NO_CHOICES = Choices()
 
 @dataclass(frozen=True)
 class Question:
-    """One that a file leaves open.
+    """A question that a file leaves open.
 
     Attributes:
         field: of ``Choices``.
-        title: as shown to users.
-        default: what holds where nobody answers, as text; empty where it cannot be guessed.
-        options: what it may be; empty for any text.
+        title: as shown to the user.
+        default: value if unanswered, as text; empty where there is none.
+        options: allowed values; empty for any text.
     """
 
     field: str
@@ -67,10 +67,10 @@ class Question:
 
 
 def settle(layout: str, config: Any, choices: Choices, name: str) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
-    """A layout's config with what was chosen put in; what was assumed for the rest, and what was chosen, a sentence each.
+    """A layout's config with the user's choices, what was assumed for the rest, and what was chosen, a sentence each.
 
     Raises:
-        UserError: when a choice does not go with the file's shapes.
+        UserError: when a choice does not fit the file's shapes.
     """
     outputs, width = len(config.labels), width_of(config)
     task = choices.task or _task(layout, outputs, choices.labels)
@@ -119,10 +119,10 @@ def settle(layout: str, config: Any, choices: Choices, name: str) -> tuple[Any, 
 
 
 def questions(layout: str, config: Any, weights: Sequence[str] = ()) -> tuple[Question, ...]:
-    """What a file of this layout leaves open.
+    """The questions that a file of this layout leaves open.
 
     Args:
-        weights: where state_dicts lie in it, the one that is taken first.
+        weights: places of state_dicts in it, the default first.
     """
     outputs, width = len(config.labels), width_of(config)
     task = _task(layout, outputs, ())
@@ -145,10 +145,10 @@ def questions(layout: str, config: Any, weights: Sequence[str] = ()) -> tuple[Qu
 
 
 def answered(told: dict[str, str]) -> Choices:
-    """Predictions to ``questions``, field -> text.
+    """Parse answers to ``questions``, field -> text.
 
     Raises:
-        UserError: when one cannot be read.
+        UserError: when one is invalid.
     """
     heads = told.get("heads", "").strip()
     if heads and not (heads.isdecimal() and len(heads) < 6):
@@ -158,17 +158,17 @@ def answered(told: dict[str, str]) -> Choices:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """``a, b, c`` as names."""
+    """Parse ``a, b, c``."""
     return tuple(part.strip() for part in text.split(",")) if text.strip() else ()
 
 
 def divisors(width: int) -> list[int]:
-    """Numbers of heads that divide a width."""
+    """Possible numbers of heads for a width."""
     return [n for n in range(1, min(width, 1024) + 1) if width % n == 0]
 
 
 def width_of(config: Any) -> int:
-    """What the heads of attention divide."""
+    """The width that attention heads divide."""
     if isinstance(config, SFAVConfig):
         return config.visual_channels[-1 if config.fusion == "lt" else 1]
     known: AuxFormerConfig | MulTConfig | UAVMConfig | VAVLConfig = config

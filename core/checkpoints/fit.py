@@ -1,4 +1,4 @@
-"""How a file's tensors and a model's differ, in words that a person can act on."""
+"""Explains how a file's tensors differ from a model's."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Mismatch(UserError):
     """A file that does not fit its model.
 
     Attributes:
-        missing: keys that the model has and the file lacks.
-        unexpected: keys that the file has and the model does not know.
+        missing: keys that only the model has.
+        unexpected: keys that only the file has.
         misshapen: (key, the file's shape, the model's).
-        guess: what is probably different; empty where nothing suggests itself.
+        guess: the likely cause; empty if none suggests itself.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ def check_fit(name: str, spec: ModelSpec, own: Shapes, given: Shapes, optional: 
 
 
 def guess(spec: ModelSpec, own: Shapes, given: Shapes) -> str:
-    """What is probably different: another system, layer count, class count, input size or width. Empty where unclear."""
+    """The likely difference: system, number of layers or classes, input size or width. Empty where unclear."""
     if not own.keys() & given.keys() - {"prior"}:
         return f"None of its tensors has a name that {spec.system} knows: it is another system, or another layout."
     counts, wanted = _layers(given), _layers(own)
@@ -74,7 +74,7 @@ def guess(spec: ModelSpec, own: Shapes, given: Shapes) -> str:
 
 
 def _layers(shapes: Shapes) -> dict[str, int]:
-    """Stack of layers -> how many it has."""
+    """Stack of layers -> number of layers."""
     numbers_of: dict[str, set[str]] = {}
     for key in shapes:
         if match := _LAYER.match(key):

@@ -1,4 +1,4 @@
-"""Public repositories' files as models of ours: whatever wraps their weights, with what was left out and what was assumed."""
+"""Imports files of public repositories as models: unwraps their weights, and reports what was dropped and assumed."""
 
 from __future__ import annotations
 
@@ -39,31 +39,31 @@ from affectscope.core.text import shown
 _KINDS: dict[type, Callable[..., AVModel]] = {
     AuxFormerConfig: AuxFormer, MulTConfig: MulT, SFAVConfig: SFAV, UAVMConfig: UAVM, VAVLConfig: VAVL,
 }  # fmt: skip
-# Of keys that a sentence names, and of files in a folder that are looked at.
+# Maximum number of keys in a message, and of files examined in a folder.
 _NAMED = 6
 _MOST_FILES = 50
 _VAVL_STEMS = {Path(name).stem: name for name in VAVL_FILES}
-# As Hugging Face names the files of one model: which, of how many.
+# Hugging Face's names for the files of one model: stem, index, count.
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.[A-Za-z]+)")
 _AWAY = "as they train on many GPUs: run"
-# What other programs leave in a folder, by a file's ending, and what turns it into one file of weights.
+# Sharded formats of other programs, by file ending, and the tool that merges them into one file.
 _SPREAD = {
     ".distcp": f"PyTorch's distributed parts of a checkpoint, {_AWAY} "
     "`python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER weights.pt`, and load that",
     "_optim_states.pt": f"DeepSpeed's parts of a checkpoint, {_AWAY} the `zero_to_fp32.py` in it, and load what that writes",
 }
-# What a layout's own files hold beside what is read.
+# What a layout's files contain besides what is used.
 _NOTES = {
     "sfav": "Its face network (EfficientFace) is left out: the model takes the features that this network gives for a frame.",
 }
 
 
-# Where two layouts keep the network that reads their sound.
+# The file with the sound encoder in two layouts.
 _WAV2VEC2 = {"vavl": "final_wav2vec", "auxformer-v2": "final_model"}
 
 
 class UnknownLayout(UserError):
-    """A file whose layout nobody can tell: a person may."""
+    """A file whose layout cannot be recognised; the user may specify it."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class Foreign:
     """A public repository's model.
 
     Attributes:
-        assumed: what the file does not say, and what was taken instead, a sentence each.
-        answered: what the file does not say, and what a person said instead, a sentence each.
-        remarks: what was left out and which weights were taken, a sentence each.
+        assumed: what the file does not say, and the default used, a sentence each.
+        answered: what the file does not say, and the user's answer, a sentence each.
+        remarks: what was dropped and which weights were used, a sentence each.
         questions: what the file leaves open.
     """
 
@@ -87,7 +87,7 @@ class Foreign:
 
 @dataclass(frozen=True)
 class Contents:
-    """The tensors of a file or a folder: of VAVL's as ``file:key``."""
+    """The tensors of a file or a folder; for VAVL's folder, keys are ``file:key``."""
 
     state: Mapping[str, Tensor]
     places: tuple[str, ...] = ("",)
@@ -95,10 +95,10 @@ class Contents:
 
 
 def contents(path: Path, wanted: str = "") -> Contents:
-    """The tensors of a public repository's file, or of the files of a folder that are one model.
+    """The tensors of a public repository's file, or of a folder of files that form one model.
 
     Args:
-        wanted: where in the file the weights lie; empty to find them.
+        wanted: place of the weights in the file; empty to find them.
 
     Raises:
         UserError: as ``read_weights``; when a folder holds no checkpoint, or several.
@@ -122,24 +122,24 @@ def contents(path: Path, wanted: str = "") -> Contents:
 
 
 def is_part(name: str) -> bool:
-    """Whether a file of this name is a part of a model in several files."""
+    """Whether a file name belongs to a model in several files."""
     return name.split(".")[0] in {*_VAVL_STEMS, "final_wav2vec", "final_head", "final_model"} or is_shard(name)
 
 
 def is_shard(name: str) -> bool:
-    """Whether a file of this name is one of several over which a model's tensors are spread."""
+    """Whether a file name is a shard of a model."""
     return bool(_SHARD.fullmatch(name))
 
 
 def shard(name: str) -> tuple[str, int, int]:
-    """The stem, number and count of such a file; an empty stem where it is none."""
+    """The stem, index and count of a shard's name; an empty stem for other names."""
     match = _SHARD.fullmatch(name)
     return (match[1] + match[4], int(match[2]), int(match[3])) if match else ("", 0, 0)
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A public repository's file whose questions nobody has answered yet."""
+    """A public repository's file before its questions are answered."""
 
     layout: str
     config: Any
@@ -149,19 +149,19 @@ class Draft:
 
 
 def ask(path: Path, layout: str = "", wanted: str = "") -> Draft:
-    """What a file is of, and what it leaves open.
+    """Recognise a file, and list its open questions.
 
     Args:
-        layout: which repository's, one of ``core.checkpoints.layouts.LAYOUTS``; empty to tell from the keys.
-        wanted: where in the file the weights lie; empty to find them.
+        layout: one of ``core.checkpoints.layouts.LAYOUTS``; empty to recognise it by its keys.
+        wanted: place of the weights in the file; empty to find them.
 
     Raises:
-        UnknownLayout: when its layout cannot be told.
+        UnknownLayout: when its layout cannot be recognised.
         UserError: as ``contents``; when the tensors are not those of the layout.
     """
     path, name = Path(path), shown(Path(path).name)
     if layout:
-        # A name that is none is told before gigabytes are read.
+        # Fail on an unknown name before reading gigabytes.
         LAYOUTS[layout]
     content = contents(path, wanted)
     chosen = layout or recognise(content.state.keys())
@@ -187,14 +187,14 @@ def ask(path: Path, layout: str = "", wanted: str = "") -> Draft:
 
 
 def read(path: Path, layout: str = "", choices: Choices = NO_CHOICES) -> Foreign:
-    """The model, in evaluation mode, that gives the same numbers as the public code.
+    """The model, in evaluation mode, with the same outputs as the public code.
 
     Args:
-        layout: which repository's; empty to tell from the keys.
+        layout: the repository's; empty to recognise it by its keys.
         choices: what the file does not say.
 
     Raises:
-        UserError: as ``ask``; when a choice does not go with the file, or the model cannot answer.
+        UserError: as ``ask``; when a choice does not fit the file, or the model cannot run.
     """
     draft, name = ask(path, layout, choices.weights), shown(Path(path).name)
     whole: tuple[Any, tuple[str, ...], tuple[str, ...]] = (draft.config, (), ())
@@ -226,7 +226,7 @@ def _of_file(path: Path, wanted: str) -> Contents:
 
 
 def _of_folder(path: Path, files: list[Path], wanted: str) -> Contents:
-    """The one file of a folder whose layout is known, or the files that are one; AuxFormer keeps its wav2vec 2.0 beside it."""
+    """The only file of known layout in a folder, or the files of one model; AuxFormer has wav2vec 2.0 in a second file."""
     if shards := [file for file in files if is_shard(file.name)]:
         return _of_shards(path, files, shards, wanted)
     if kind := next((kind for ending, kind in _SPREAD.items() if any(file.name.endswith(ending) for file in files)), ""):
@@ -253,7 +253,7 @@ def _of_folder(path: Path, files: list[Path], wanted: str) -> Contents:
 
 
 def _of_shards(path: Path, files: list[Path], shards: Sequence[Path], wanted: str) -> Contents:
-    """The tensors of one model that are spread over files."""
+    """The tensors of a sharded model."""
     parts: dict[tuple[str, int], dict[int, Path]] = {}
     for file in shards:
         stem, number, count = shard(file.name)

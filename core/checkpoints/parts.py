@@ -1,4 +1,4 @@
-"""Weights that a state_dict keeps in parts: norm and direction, pruned ones and their mask, a spectral norm's vectors."""
+"""Merges weights that a state_dict stores in parts: weight norm, pruning masks, spectral norm."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch import Tensor
 from affectscope.core.errors import UserError
 
 State = dict[str, Tensor]
-# What adapters are called by PEFT, loralib and diffusers. How much of them counts is in no state_dict.
+# Keys of adapters in PEFT, loralib and diffusers. Their scale is not in the state_dict.
 _ADAPTER = re.compile(r"(^|\.)(lora_[AB]|lora_(up|down)|lora_embedding_[AB]|ia3_l)(\.|$)")
 _REPARAMETRISED = re.compile(r"(.+\.)parametrizations\.([^.]+)\.(.+)")
 
 
 def whole(state: Mapping[str, Tensor], name: str) -> State:
-    """A state with each weight in one piece, as PyTorch makes it of the parts when the model answers.
+    """A state with each weight merged from its parts, as PyTorch does at inference.
 
     Raises:
-        UserError: when it holds adapters, or parts that nobody can join.
+        UserError: when it contains adapters, or parts that cannot be merged.
     """
     if adapter := next((key for key in state if _ADAPTER.search(key)), ""):
         raise UserError(
@@ -43,7 +43,7 @@ def whole(state: Mapping[str, Tensor], name: str) -> State:
 
 
 def _older(key: str) -> str:
-    """The key that PyTorch's older functions of the same names write."""
+    """The key that PyTorch's older function of the same purpose writes."""
     match = _REPARAMETRISED.fullmatch(key)
     if not match:
         return key
@@ -52,7 +52,7 @@ def _older(key: str) -> str:
 
 
 def _joined(parts: Mapping[str, Tensor]) -> Tensor | None:
-    """A weight out of its parts; None where they are none that belong together."""
+    """A weight merged from its parts; None where they do not belong together."""
     kinds = parts.keys()
     if kinds == {"g", "v"}:
         size, direction = parts["g"].float(), parts["v"].float()

@@ -1,4 +1,4 @@
-"""The models of plugins, as checkpoints."""
+"""Plugins' models as checkpoints."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from affectscope.core.text import shown
 from affectscope.core.wrapping.declared import WRAPPED, Declared
 from affectscope.core.wrapping.making import Made, make, read_state
 
-# Part of every digest: raise it whenever a wrapped network comes to answer otherwise.
+# Part of every digest: raise it whenever the output of wrapped networks changes.
 WRAPPING_VERSION = 1
 
 
 def card_of(made: Made) -> dict[str, Any]:
-    """What there is to write down of a plugin's model."""
+    """The card of a plugin's model."""
     spec, file = made.model.spec, Path(made.model.declared.file)
     return {
         "system": spec.system,
@@ -39,11 +39,11 @@ def card_of(made: Made) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Facts:
-    """What there is to know of a plugin's model without its weights in memory.
+    """Facts about a plugin's model, available without its weights in memory.
 
     Attributes:
-        parameters: counted.
-        remarks: what was noticed when it was first asked, a sentence each.
+        parameters: their number.
+        remarks: from the first forward pass, a sentence each.
     """
 
     spec: ModelSpec
@@ -52,13 +52,14 @@ class Facts:
 
 
 def known() -> dict[str, Declared]:
-    """The models that plugins declare, by name, those of the plugin that was named first in front."""
+    """The models that plugins declare, by name, in the order in which plugins were named."""
     loading.load()
     return {name: WRAPPED[name] for name in WRAPPED.in_order()}
 
 
 def check_takes_weights(model: str) -> None:
-    """
+    """Check that weights can be given for a model.
+
     Raises:
         UserError: when no plugin declares a model of this name, or it takes no weights.
     """
@@ -71,15 +72,15 @@ def check_takes_weights(model: str) -> None:
 
 
 def place(declared: Declared, weights: Path | None = None) -> Path | None:
-    """Where a model's weights lie; None where its builder takes none, or finds them by itself."""
+    """Path of a model's weights; None where its builder takes none, or finds them itself."""
     return (weights or declared.weights) if declared.wants else None
 
 
 def digest(declared: Declared, weights: Path | None = None) -> str:
-    """Hash of a model's sources and weights; empty where its sources are no file, and nothing can be kept.
+    """Hash of a model's sources and weights; empty without source files, in which case nothing can be cached.
 
     Raises:
-        UserError: when its weights are not there.
+        UserError: when its weights are missing.
     """
     path = place(declared, weights)
     try:
@@ -91,13 +92,13 @@ def digest(declared: Declared, weights: Path | None = None) -> str:
 
 
 def load(declared: Declared, weights: Path | None = None) -> Checkpoint:
-    """A plugin's model, ready to be asked.
+    """Load a plugin's model.
 
     Args:
-        weights: a path that a person has named; what the plugin names if left out.
+        weights: a path from the user; default: the plugin's own.
 
     Raises:
-        UserError: when it cannot be built or asked.
+        UserError: when it cannot be built or run.
     """
     told = digest(declared, weights)
     made = make(declared, weights)
@@ -107,7 +108,7 @@ def load(declared: Declared, weights: Path | None = None) -> Checkpoint:
 
 
 def facts(declared: Declared) -> Facts:
-    """What a model declares and answers with. It is built for that once, and what it told is kept.
+    """A model's facts. It is built once to find out, and the result is cached.
 
     Raises:
         UserError: as ``load``.
@@ -119,7 +120,7 @@ def facts(declared: Declared) -> Facts:
 
 
 def facts_of(checkpoint: Checkpoint) -> Facts:
-    """As ``facts``, of a model that is in memory."""
+    """As ``facts``, for a model in memory."""
     card = checkpoint.card
     spec_facts = Facts(checkpoint.spec, card["parameters"], tuple(card["remarks"]))
     if checkpoint.digest:
@@ -128,7 +129,7 @@ def facts_of(checkpoint: Checkpoint) -> Facts:
 
 
 def _spec(told: Mapping[str, Any]) -> ModelSpec:
-    """A spec out of JSON, which knows no tuples."""
+    """A spec from JSON, which has no tuples."""
     lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
     return ModelSpec(**{
         **told, **lists,
@@ -139,9 +140,9 @@ def _spec(told: Mapping[str, Any]) -> ModelSpec:
 
 
 def recognise(source: Path) -> Made | None:
-    """The plugin's model whose weights a file holds: one whose builder takes a ``state``, and has the file's keys.
+    """The plugin's model that fits a file's keys, among those whose builder takes a ``state``.
 
-    What a browser sent is never handed to a plugin as a path.
+    An uploaded file is never passed to a plugin as a path.
 
     Raises:
         UserError: when the file cannot be read.

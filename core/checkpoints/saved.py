@@ -1,8 +1,8 @@
-"""Save models, load them safely, and import the layouts of public repositories.
+"""Saves and loads checkpoints, and imports those of public repositories.
 
-A checkpoint is one ``.safetensors`` file: the model's tensors, the normalisation statistics of its inputs, and, in the header,
-the system, its config and its card as JSON. Nothing is ever unpickled: ``.pt`` and ``.pth`` files are read with
-``weights_only=True``, and files that need more are rejected.
+A checkpoint is one ``.safetensors`` file: the model's tensors, the normaliser's statistics and, as JSON in the header, the
+system, its config and its card. Nothing is ever unpickled: ``.pt`` and ``.pth`` files are read with ``weights_only=True``, and a
+file that needs more than that is refused.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ from affectscope.core.wrapping.making import make
 
 FORMAT = "affectscope-1"
 _DAMAGED = "was damaged on the disk: drop its file in again, or train it again"
-# Of a header's text and a size in a config: far above what any model needs.
+# Limits for the header and for sizes in a config, far above what any model needs.
 LONGEST_HEADER = 4 << 20
 LARGEST = 10**7
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model that is ready to run.
+    """A loaded model.
 
     Attributes:
-        card: metadata of training: data, seed, commit, metrics per head, ``synthetic_training``.
+        card: written by training: data, seed, commit, metrics per head, ``synthetic_training``.
         digest: hash of the file when it was read.
-        features: modality -> feature set, if the user has chosen it for this call; overrides all other settings.
-        known: statistics of the training data; None if the file has none.
+        features: modality -> feature set, the user's choice for this session; overrides all other sources.
+        known: statistics of the training data; None where its file has none.
     """
 
     model: AVModel
@@ -71,20 +71,20 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """What people call it: as its file, or as a plugin does."""
+        """Display name: that of its file, or the plugin's."""
         return self.spec.system if self.path is None or "plugin" in self.card else self.path.stem
 
     @property
     def sets(self) -> dict[str, str]:
-        """Modality -> feature set, of what is read from a clip for this model."""
-        # Decoders with it, which the sandboxed process that looks at strangers' files has no use for.
+        """Modality -> feature set, for every modality read from a clip for this model."""
+        # Imports decoders, which the sandboxed process does not need.
         from affectscope.core.features.taken import sets_of
 
         return sets_of(self.spec, self.card, self.digest, self.features)
 
 
 def shipped() -> dict[str, Path]:
-    """The included checkpoints, by name; the default comes first."""
+    """The shipped checkpoints by name, the default first."""
     return {
         path.stem: path for path in sorted(CHECKPOINTS.glob("*.safetensors"), key=lambda path: (path.stem != DEFAULT, path.stem))
     }
@@ -104,10 +104,10 @@ def save(path: Path, model: AVModel, normaliser: Normaliser, card: Mapping[str, 
 
 
 def change_card(path: Path, out: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Write a checkpoint with another card; everything else stays byte-identical.
+    """Copy one of our checkpoints with another card; everything else is byte-identical.
 
     Raises:
-        UserError: as ``load``, and if it can't be written.
+        UserError: as ``load``, and when it cannot be written.
     """
     load(path)
     tensors, metadata = read_tensors(path)
@@ -126,10 +126,10 @@ def change_card(path: Path, out: Path, change: Callable[[dict[str, Any]], dict[s
 
 
 def load(path: Path) -> Checkpoint:
-    """Load an AffectScope checkpoint.
+    """Load one of our checkpoints.
 
     Raises:
-        UserError: if the file is missing, damaged, of another kind, does not fit its model, or contains NaN.
+        UserError: when the file is missing, damaged, of another kind, does not fit its model, or contains NaN.
     """
     tensors, metadata = read_tensors(path)
     name = shown(Path(path).name)
@@ -148,7 +148,7 @@ def load(path: Path) -> Checkpoint:
         known = [stats[kind][modality] for kind in stats if modality in stats[kind]]
         if any(stat.shape != (dim,) or not torch.isfinite(stat).all() for stat in known) or (known and not (known[-1] > 0).all()):
             raise UserError(f"{name} carries statistics that do not fit its model's {modality} input: export it again.")
-    # Loaded to be asked, not trained: explanations need no gradient of any weight.
+    # For inference only: explanations need no gradients of weights.
     model.requires_grad_(False)
     normaliser = Normaliser(stats["mean"], stats["std"])
     try_out(model, name, normaliser)
@@ -157,7 +157,7 @@ def load(path: Path) -> Checkpoint:
 
 
 def digest(path: Path) -> str:
-    """What tells a checkpoint from others: its content, and, of a plugin's model, the plugin's sources.
+    """Identifies a checkpoint: a hash of its content and, for a plugin's model, of the plugin's sources.
 
     Raises:
         OSError: when the file cannot be read.
@@ -176,11 +176,11 @@ def _digest(path: Path, content: str) -> str:
 
 
 def load_foreign(path: Path, layout: str, choices: Choices = NO_CHOICES) -> AVModel:
-    """Load a public repository's state_dict, or a folder of them, as a model in evaluation mode with the same outputs.
+    """Load a public repository's state_dict, or a folder of them: a model in evaluation mode with the same outputs.
 
     Args:
-        layout: the repository's layout, one of ``core.checkpoints.layouts.LAYOUTS``.
-        choices: settings that a state_dict does not contain.
+        layout: one of ``core.checkpoints.layouts.LAYOUTS``.
+        choices: what the state_dict does not say.
 
     Raises:
         UserError: as ``load``.
@@ -189,7 +189,7 @@ def load_foreign(path: Path, layout: str, choices: Choices = NO_CHOICES) -> AVMo
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file claims to be an AffectScope checkpoint, even if it is damaged."""
+    """Whether a file claims to be one of our checkpoints, valid or not."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get("format") == FORMAT
@@ -198,7 +198,7 @@ def is_ours(path: Path) -> bool:
 
 
 def knows(path: Path) -> bool:
-    """Whether an AffectScope checkpoint contains statistics of its training data."""
+    """Whether one of our checkpoints contains statistics of its training data."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             return bool(_header(file.metadata() or {}).get("known"))
@@ -207,10 +207,10 @@ def knows(path: Path) -> bool:
 
 
 def peek(path: Path) -> tuple[AVModel, dict[str, Any]]:
-    """A checkpoint's model on the meta device, and its card: everything that can be known without loading weights.
+    """A checkpoint's model on the meta device, and its card, without reading weights.
 
     Raises:
-        UserError: if the file is missing, damaged or of another kind.
+        UserError: when the file is missing, damaged or of another kind.
     """
     path = Path(path)
     try:
@@ -221,14 +221,14 @@ def peek(path: Path) -> tuple[AVModel, dict[str, Any]]:
     if not unchanged(path, header=True):
         raise UserError(f"{shown(path.name)} {_DAMAGED}.")
     if _of_plugin(metadata) is not None:
-        # What it answers with is known only once it was asked.
+        # A wrapped network's spec is only known after a forward pass.
         whole = load(path)
         return whole.model, dict(whole.card)
     return _described(shown(path.name), metadata, count)
 
 
 def _of_plugin(metadata: Mapping[str, str]) -> Declared | None:
-    """The plugin's model that a checkpoint was saved of, where that plugin is here."""
+    """The plugin's model that a checkpoint contains, if that plugin is loaded."""
     system = _header(metadata).get("system")
     return WRAPPED[system] if isinstance(system, str) and system in list(WRAPPED) else None
 
@@ -236,7 +236,7 @@ def _of_plugin(metadata: Mapping[str, str]) -> Declared | None:
 def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
         header = json.loads(metadata.get("affectscope", "{}")[:LONGEST_HEADER])
-    # Nested deep enough, JSON takes a parser to its end.
+    # Deeply nested JSON exceeds the parser's recursion limit.
     except (ValueError, RecursionError):
         return {}
     return header if isinstance(header, dict) else {}
@@ -265,19 +265,19 @@ def _described(name: str, metadata: Mapping[str, str], tensors: int) -> tuple[AV
         model, card = _build(header["system"], header["config"], tensors), dict(header["card"])
     except UserError as error:
         raise UserError(f"{name} cannot be used: {error}") from error
-    # Whatever a made-up header does to a model's constructor, it is the header's fault.
+    # A malformed header can make a model's constructor raise anything.
     except Exception as error:
         raise UserError(f"{name} describes its model in a way that cannot be read: export it again.") from error
     check_labels(model.spec.labels, name)
     check_labels(model.spec.heads, name)
-    # As cards called it once, those of the shipped checkpoints among them.
+    # The former name of the strategy, also on shipped cards.
     if "regime" in card:
         card.setdefault("strategy", card.pop("regime"))
     return model, card
 
 
 def _build(system: str, config: Mapping[str, Any], most_layers: int) -> AVModel:
-    """A model without memory behind its tensors: what a header asks for is compared before it is allocated."""
+    """A model on the meta device: sizes in an untrusted header are checked before memory is allocated."""
     if not isinstance(system, str) or len(system) > LONGEST_LABEL:
         raise ValueError("the system is no name")
     kind = MODELS[system]
@@ -298,7 +298,7 @@ def _as_tuple(value: Any) -> Any:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value out of JSON is what a config's field wants; a bool is no number, and a number is finite."""
+    """Whether a JSON value fits a config field's type; a bool is not a number, and numbers are finite."""
     kinds = get_args(hint)
     if get_origin(hint) is Literal:
         return value in kinds

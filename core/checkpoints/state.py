@@ -1,4 +1,4 @@
-"""Put a file's tensors into a model, and ask it once: what cannot answer is no model."""
+"""Loads tensors into a model, and runs it once as a check."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from affectscope.core.models.base import AVModel
 from affectscope.core.streams import Batch
 from affectscope.core.text import shown
 
-# Of a class's name: far above what any model needs.
+# Maximum length of a class name.
 LONGEST_LABEL = 100
 # The number of frames per modality on which a new model is tested.
 _FRAMES = 2
 
 
 def fill(model: AVModel, state: Mapping[str, Tensor], name: str) -> None:
-    """Put a state into a model without memory behind its tensors.
+    """Load a state into a model on the meta device.
 
     Raises:
-        UserError: when it does not fit, or holds NaN.
+        UserError: when it does not fit, or contains NaN.
     """
     own = model.state_dict()
-    # None of them moves an answer: public files lack some of them.
+    # None of these affects predictions, and public files lack some of them.
     optional = {k for k in own if k == "prior" or k.startswith("idle_") or ".idle_" in k or k.endswith("num_batches_tracked")}
     shapes, given = ({k: tuple(v.shape) for k, v in tensors.items()} for tensors in (own, state))
     check_fit(name, model.spec, shapes, given, optional)
     if any(v.is_floating_point() != own[k].is_floating_point() or v.is_complex() for k, v in state.items()):
         raise UserError(f"{name} holds weights of a kind that its model does not have: save its state_dict in float32.")
-    # Contiguous copies: a tensor in a file may be one number stretched over gigabytes, or share another's memory. What a GPU
-    # kept in half precision is answered in single.
+    # Contiguous copies, because a tensor in a file may be one number expanded over gigabytes, or share memory with another.
+    # Half-precision weights are converted to single.
     state = {k: torch.empty_like(v, dtype=own[k].dtype, memory_format=torch.contiguous_format).copy_(v) for k, v in state.items()}
     broken = [k for k, v in state.items() if not torch.isfinite(v).all()]
     if broken:
@@ -47,10 +47,10 @@ def fill(model: AVModel, state: Mapping[str, Tensor], name: str) -> None:
 
 
 def try_out(model: AVModel, name: str, normalised: Callable[[str, Tensor], Tensor] = lambda modality, values: values) -> None:
-    """Ask a model about two frames of each modality.
+    """Run a model on two frames of each modality.
 
     Raises:
-        UserError: when it cannot answer, or answers with anything but numbers.
+        UserError: when it fails, or its output is not finite.
     """
     inputs = {}
     for modality, dim in model.spec.inputs.items():
@@ -64,7 +64,7 @@ def try_out(model: AVModel, name: str, normalised: Callable[[str, Tensor], Tenso
             finite = all(bool(answer.isfinite().all()) for answer in answers) and bool(model.decide(output).isfinite().all())
     except MemoryError:
         raise
-    # Whatever a made-up config does to a model's layers, it is the file's fault.
+    # A malformed config can make a model's layers raise anything.
     except Exception as error:
         raise UserError(f"{name} cannot run, because its config does not match its weights: export it again.") from error
     if shapes != {(1, len(model.spec.labels))}:
@@ -75,15 +75,15 @@ def try_out(model: AVModel, name: str, normalised: Callable[[str, Tensor], Tenso
         )
 
 
-# Widths of layers, and lengths, that a model can do without.
+# Fields that may be 0.
 _MAY_BE_NONE = ("fc", "sequence")
 
 
 def check_sizes(values: Mapping[str, object]) -> None:
-    """Sizes that a config may have: at least 1 (layers at least 0), a dropout from 0 to below 1, heads that divide the width.
+    """Validate a config: sizes >= 1 (layers >= 0), dropout from 0 to below 1, a width divisible by its heads.
 
     Raises:
-        UserError: which names the first that is not.
+        UserError: naming the first invalid one.
     """
     for field, value in values.items():
         least = 0 if "layers" in field or field in _MAY_BE_NONE else 1
@@ -104,10 +104,10 @@ def _numbers(value: object) -> list[int | float]:
 
 
 def check_labels(labels: Sequence[str], name: str) -> None:
-    """Refuse labels that a person could not tell apart, or that no line could hold.
+    """Refuse labels that are duplicate, or too long for a line.
 
     Raises:
-        UserError: which names the first of them.
+        UserError: naming the first of them.
     """
     for label in labels:
         if not label.strip() or not label.isprintable() or len(label) > LONGEST_LABEL:

@@ -1,8 +1,7 @@
-"""Load an untrusted checkpoint in a separate process, with limits on its memory and its time.
+"""Imports an untrusted checkpoint in a sandboxed process, with limits on memory and time.
 
-That process unpickles nothing either. But a made-up file can ask a parser for more memory or time than there is, and then the
-process that reads it ends, not the server. What fits its model is written again as one of our own checkpoints; only that is read
-from then on.
+The process does not unpickle anything either. But a malformed file can exhaust memory or time in a parser, which then ends that
+process, not the server. If it fits its model it is saved as one of our checkpoints, and only that is read from then on.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _MEMORY = 2 << 30
 _COPIES = 4
 _SECONDS = 6.0
 _BYTES_PER_SECOND = 10e6
-# A made-up file may have any number of keys; a person reads the first.
+# A malformed file may have any number of keys; only the first are listed.
 _LISTED = 200
 _OWN_NETWORK = (
     "Is it a network of your own? Write a plugin that wraps it (`affectscope new-plugin my_net.py`), and name that when you "
@@ -41,14 +40,14 @@ _TOO_MUCH = "This file asks for more memory or time than any checkpoint of its s
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a checkpoint at the door.
+    """The result of importing a checkpoint.
 
     Attributes:
-        error: one sentence; empty when it was let in, or when ``asked``.
-        layout: the public layout that it was read as; empty for our own.
-        unknown: True where nobody could tell its layout: it may be tried again with one that a person chooses.
+        error: one sentence; empty on success, or when ``asked``.
+        layout: the public layout that was used; empty for our own.
+        unknown: True where the layout was not recognised; the user may choose one and retry.
         missing, unexpected, misshapen: the first keys of each kind, with ``counts`` of all; see ``fit.Mismatch``.
-        asked: True where nothing was written, since ``questions`` want answers first.
+        asked: True where nothing was written, because ``questions`` need answers first.
         questions: what a public layout's file leaves open.
         assumed, answered, remarks: see ``core.checkpoints.foreign.Foreign``.
     """
@@ -76,13 +75,13 @@ def load_untrusted(
     seconds: float = _SECONDS,
     choices: Choices | None = NO_CHOICES,
 ) -> Report:
-    """Read ``source`` (a file, or a folder of one layout's files) and write what fits to ``out`` as our own checkpoint.
+    """Read ``source`` (a file, or a folder of one layout's files), and save it to ``out`` as one of our checkpoints.
 
     Args:
-        layout: the public layout to read it as; empty to tell from its keys.
-        check: called a few times a second; what it raises ends the reading.
-        seconds: of work that reading may take; large files get more.
-        choices: what a public layout's file does not say; None to be asked, with nothing written.
+        layout: the public layout; empty to recognise it by its keys.
+        check: called a few times per second; an exception from it cancels the import.
+        seconds: time limit; increased for large files.
+        choices: what a public layout's file does not say; None returns the questions without writing.
     """
     files = list(source.iterdir()) if source.is_dir() else [source]
     size = sum(file.stat().st_size for file in files if file.is_file())
@@ -101,14 +100,14 @@ def load_untrusted(
 
 
 def examine(source: Path, out: Path, layout: str = "", choices: Choices | None = NO_CHOICES) -> Report:
-    """What ``load_untrusted`` does, in this process and without limits."""
+    """``load_untrusted`` in this process, without limits."""
     from affectscope.core.checkpoints import foreign, plugged
     from affectscope.core.checkpoints import saved as checkpoints
     from affectscope.core.checkpoints.fit import Mismatch
 
     try:
         if source.is_file() and checkpoints.is_ours(source):
-            # The copy is what is looked at: the original may change under our hands.
+            # Work on a copy: the original may change meanwhile.
             copyfile(source, out)
             try:
                 checkpoints.load(out)
@@ -153,10 +152,10 @@ def _of_plugin(made: Made, out: Path) -> Report:
 
 
 def report_of(facts: dict[str, Any]) -> Report:
-    """A report out of JSON.
+    """Parse a report from JSON.
 
     Raises:
-        ValueError: when it is none.
+        ValueError: when it is invalid.
     """
     try:
         asked = tuple(Question(**{**question, "options": tuple(question["options"])}) for question in facts.pop("questions"))
@@ -167,7 +166,7 @@ def report_of(facts: dict[str, Any]) -> Report:
 
 
 def _names_a_class(sentence: str) -> bool:
-    """Whether a file was refused for a class of somebody's, see ``core.files.pickles.refusal``."""
+    """Whether a file was refused because of a class in its pickle, see ``core.files.pickles.refusal``."""
     return "holds a whole module" in sentence or "of the class" in sentence
 
 
@@ -198,7 +197,7 @@ def _size(shape: tuple[int, ...]) -> str:
 
 
 def _warm() -> None:
-    """Have everything imported that reading takes: it counts as what the process has, and torch writes caches as it begins."""
+    """Import everything that reading needs before the limits are set, because it counts as memory, and torch writes caches."""
     import torch
 
     from affectscope.core.checkpoints.state import fill, try_out
@@ -213,7 +212,7 @@ def _warm() -> None:
 def _main() -> None:
     source, out, report, layout, told, memory, seconds = sys.argv[1:]
     _warm()
-    # What a person named may do what it likes; what they dropped is read after this.
+    # Plugins are trusted, and may need what the limits forbid; the upload is read afterwards.
     loading.load()
     answers = json.loads(told)
     choices = Choices(**{**answers, "labels": tuple(answers["labels"])}) if answers else None

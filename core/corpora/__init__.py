@@ -1,4 +1,4 @@
-"""Where clips and labels come from."""
+"""Corpora: clips, labels and annotations."""
 
 from pathlib import Path
 
@@ -8,21 +8,21 @@ __all__ = ["Corpus", "Truth", "bundled", "is_named", "open_corpus"]
 
 
 def bundled() -> Corpus:
-    """The demo corpus's held-out identities, which live in the repository: the app's default."""
+    """The demo corpus's held-out identities, which ship with the project: the app's default."""
     from affectscope.core.corpora.demo.read import BUNDLED, read_demo
 
     return read_demo(BUNDLED, "demo")
 
 
 def is_named(name: str) -> bool:
-    """Whether ``open_corpus`` knows a name without looking for a path: ``demo``, and what was added."""
+    """Whether ``open_corpus`` knows a name that is not a path: ``demo``, and added corpora."""
     from affectscope.core.corpora.known import known
 
     return name == "demo" or name in known()
 
 
 def open_corpus(name: str) -> Corpus:
-    """The corpus called ``demo`` (the bundled clips), the one that was added by that name, or the one at the path ``name``.
+    """The corpus called ``demo`` (the bundled clips), the one added under that name, or the one at the path ``name``.
 
     Raises:
         UserError: when there is none.

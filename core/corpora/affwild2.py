@@ -1,12 +1,11 @@
-"""Aff-Wild2: valence and arousal by frame of people in videos from YouTube, and its split by video.
+"""Aff-Wild2: valence and arousal per frame of people in YouTube videos, and its split by video.
 
-Layout, as its owners send it: ``VA_Estimation_Challenge/Train_Set`` and ``.../Validation_Set`` (before 2021
-``VA_Set/Training_Set``; ``Test_Set`` where one has it), each with ``<video>.txt``: a first line ``valence,arousal`` and then
-one line a frame, both in -1..1, -5 where nobody labelled it. Where two people are in a video, they have a file each,
-``<video>_left.txt`` and ``<video>_right.txt``, or ``<video>.txt`` and one of these. Videos lie anywhere beside them
-(``batch1``, ``batch2``). Line i of the file is frame i of the video, and lies at that frame's own time; 30 frames a second
-(parthasarathy2020detecting, section 4.1) where the video is not there to say. The speaker is the video, so that the people of one
-stay together.
+Layout, as distributed: ``VA_Estimation_Challenge/Train_Set`` and ``.../Validation_Set`` (before 2021 ``VA_Set/Training_Set``;
+``Test_Set`` if available), each with ``<video>.txt``: a header ``valence,arousal`` and then one line per frame, both in -1..1, -5
+where unlabelled. If a video shows two people, each has a file, ``<video>_left.txt`` and ``<video>_right.txt``, or ``<video>.txt``
+and one of these. Videos may be in any folder beside them (``batch1``, ``batch2``). Line i belongs to frame i of the video, at
+that frame's own time, or at 30 frames per second (parthasarathy2020detecting, section 4.1) if the video is missing. The video
+counts as the speaker, so that people of one video stay together.
 """
 
 from __future__ import annotations
@@ -38,17 +37,17 @@ _SETS = {
 }  # fmt: skip
 _NEAR = ("", "*/", "*/*/", "*/*/*/")
 _ATTRIBUTES = ("valence", "arousal")
-# Crops by the million.
+# Contains millions of cropped pictures.
 _SKIPPED = ("cropped",)
 
 
 def recognises(path: Path) -> bool:
-    """A folder of one of its sets with an annotation in it, that begins as they do."""
+    """A folder of one of its sets that contains a valid annotation."""
     return path.is_dir() and any(_is_annotation(file) for folder in _folders(path) for file in sorted(folder.glob("*.txt"))[:3])
 
 
 def read(path: Path, options: Options) -> Corpus:
-    """The annotated people of a folder's videos.
+    """The annotated people in a folder's videos.
 
     Raises:
         UserError: when there is none, or an annotation is damaged.
@@ -87,7 +86,7 @@ def read(path: Path, options: Options) -> Corpus:
 
 
 def read_annotations(root: Path, row: pd.Series) -> Mapping[str, Stream]:
-    """Valence and arousal by frame, absent where nobody labelled them; lines beyond the video's last frame are left out."""
+    """Valence and arousal per frame, absent where unlabelled; lines beyond the video's last frame are left out."""
     from affectscope.core.streams import Stream
 
     values = _values(root / row["annotation"], [])
@@ -112,12 +111,12 @@ def _times(video: Path) -> np.ndarray | None:
 
 
 def _count(table: pd.DataFrame, root: Path, remarks: list[str]) -> None:
-    """Say which annotations have another number of lines than their videos have frames: a lost frame moves all behind it."""
+    """Report annotations whose number of lines differs from the video's frames: a lost frame shifts all later ones."""
     there = table.index[table["path"] != ""]
     counts = frame_counts(pd.Series([root / place for place in table.loc[there, "path"]], there, dtype=object))
     odd = []
     for clip in there[(counts.notna() & (counts != table.loc[there, "frames"])).to_numpy()]:
-        # Headers may count otherwise; what is shown counts.
+        # Headers may count differently; displayed frames decide.
         times = _times(root / table.at[clip, "path"])
         if times is not None and len(times) != table.at[clip, "frames"]:
             odd.append(f"{clip}: {table.at[clip, 'frames']:,} for {len(times):,}")
@@ -130,7 +129,7 @@ def _count(table: pd.DataFrame, root: Path, remarks: list[str]) -> None:
 
 
 def _folders(path: Path) -> list[Path]:
-    """The folders of the sets; of several tasks, that of valence and arousal."""
+    """The folders of the sets; if there are several tasks, those of valence and arousal."""
     folders = [
         folder
         for near in _NEAR
@@ -153,7 +152,7 @@ def _is_annotation(file: Path) -> bool:
 def _values(file: Path, remarks: list[str]) -> pd.DataFrame:
     text = read_text(file, remarks)
     try:
-        # A blank line between others would move every frame behind it.
+        # Keep blank lines: skipping one would shift all later frames.
         table = pd.read_csv(StringIO(text.rstrip()), skipinitialspace=True, dtype=float, skip_blank_lines=False)
     except ValueError as error:
         for number, line in enumerate(text.split("\n")[1:], 2):
@@ -168,7 +167,7 @@ def _values(file: Path, remarks: list[str]) -> pd.DataFrame:
 
 
 def _labelled(values: pd.DataFrame) -> pd.Series:
-    """The frames of which both are known: -5 says that nobody labelled it, and nothing else beyond -1..1 is a label."""
+    """The frames with both values: -5 means unlabelled, and values outside -1..1 are not labels."""
     return ((values[list(_ATTRIBUTES)] >= -1) & (values[list(_ATTRIBUTES)] <= 1)).all(axis=1)
 
 

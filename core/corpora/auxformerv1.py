@@ -1,12 +1,12 @@
-"""The feature files of AuxFormer's first version, which goncalves2022robust and goncalves2022auxformer were made with.
+"""The feature files of AuxFormer's first version, used in goncalves2022robust and goncalves2022auxformer.
 
 Layout: github.com/ilucasgoncalves/AuxFormer, its history up to 05457a5: ``dataset/train_set.dt``, ``develop_set.dt`` and
-``test_set.dt``, each what ``torch.save`` makes of one object of the repository's class ``Audiovisual_dataset``, with the tensors
-``audio`` [N, Ta, 130], ``vision`` [N, Tv, 4096], both padded with zeros, and ``labels`` [N, 1, C], one-hot. A path may be the
-repository, its ``dataset`` folder, or one of the files.
+``test_set.dt``, each a ``torch.save`` of one object of the repository's class ``Audiovisual_dataset``, with the tensors ``audio``
+[N, Ta, 130], ``vision`` [N, Tv, 4096], both zero-padded, and ``labels`` [N, 1, C], one-hot. A path may be the repository, its
+``dataset`` folder, or one of the files.
 
-Only the object's tensors are read, into a class that can do nothing. The files name neither clips, speakers nor classes: clips
-are numbered, and classes are named by an option, in the order of the columns.
+Only the object's tensors are read, into an inert class. The files contain no names of clips, speakers or classes: clips are
+numbered, and an option names the classes in column order.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _PARTS = {"train_set.dt": "train", "develop_set.dt": "development", "test_set.dt": "test"}
 _TENSORS = {"audio": "audio", "visual": "vision"}
-# goncalves2022robust (III-B): 130 low-level descriptors every 16 ms, fc6 of VGG-Face on each frame of a video of 30 a second.
+# goncalves2022robust (III-B): 130 low-level descriptors every 16 ms, fc6 of VGG-Face on each frame of 30 fps video.
 _SETS = {("audio", 130): "llds-32-16", ("visual", 4096): "vgg-face"}
 _RATES = {"audio": 62.5, "visual": 30.0}
 _CLASS = "Audiovisual_dataset"
@@ -39,19 +39,19 @@ _MODULES = ("src.dataset", "dataset", "__main__")
 
 
 class _Held:
-    """What stands for the repository's class: it holds what the file says of it."""
+    """An inert substitute for the repository's class, which stores the file's attributes."""
 
 
 def recognises(path: Path) -> bool:
-    """A repository, a folder or one of its files, by name."""
+    """A repository, a folder or one of its files, recognised by name."""
     return bool(_files(path))
 
 
 def read(path: Path, options: Options) -> Corpus:
-    """The corpus of the parts that are there.
+    """The corpus, from the available parts.
 
     Raises:
-        UserError: when a file is damaged, holds anything but the object, or the classes named are not as many as its columns.
+        UserError: when a file is damaged or contains anything else, or the number of class names differs from its columns.
     """
     files = _files(path)
     if not files:
@@ -124,7 +124,7 @@ def _loaded(file: Path, size: int, changed: int) -> dict[str, Tensor]:
         raise UserError(f"{name} holds more than AuxFormer's dataset, which is never run: export it again.") from error
     except UserError:
         raise
-    # Whatever a made-up file does to a parser, it is the file's fault.
+    # A malformed file can make a parser raise anything.
     except Exception as error:
         raise UserError(f"{name} is damaged: copy it again from where it was made.") from error
     if not isinstance(held, _Held):
@@ -148,7 +148,7 @@ def _loaded(file: Path, size: int, changed: int) -> dict[str, Tensor]:
 
 
 def _stream(modality: str, dim: int, root: Path, row: pd.Series) -> Stream:
-    """A clip's frames without the padding behind them; a frame of zeros is one where nothing was found."""
+    """A clip's frames without padding; a frame of zeros is absent."""
     from affectscope.core.streams import Stream
 
     values = _tensors(root / row["file"])[_TENSORS[modality]][int(row["place"])].float().numpy()

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cue:
-    """The single planted cue of a clip.
+    """The one cue that distinguishes a planted clip.
 
     Attributes:
-        kind: what was planted: "brow", "mouth corner", "pitch", "mark", "beep".
-        modality: "visual" or "audio"; the other one carries no evidence for the class.
+        kind: "brow", "mouth corner", "pitch", "mark", or "beep".
+        modality: "visual" or "audio"; the other one carries no information about the class.
         start, end: seconds.
         label: the class that it indicates.
         region: the region of the face that moves (``core.features.extractors.landmarks``); "" if none does.
@@ -40,7 +40,7 @@ class Cue:
 
 @dataclass(frozen=True)
 class Truth:
-    """Ground truth of a clip beyond its label; only a rendered corpus has all of it.
+    """A clip's ground truth beyond its label; complete only for synthetic corpora.
 
     Attributes:
         times: [F] seconds, the video's frames.
@@ -49,8 +49,8 @@ class Truth:
         phonemes: (name, start, end).
         mask: [F, 64, 64] bool, the part of the picture that moves because of the emotion.
         carrier: the modality that carries the emotion.
-        attributes: name (arousal, valence) -> [F], the attribute's value per frame.
-        cue: the planted cue, if any; ``mask`` then says where it is in the picture.
+        attributes: name (arousal, valence) -> [F], emotional attributes over time.
+        cue: the planted cue; ``mask`` is then its place in the picture.
     """
 
     times: np.ndarray
@@ -73,12 +73,12 @@ def _no_streams(root: Path, row: pd.Series) -> Mapping[str, Stream]:
 
 @dataclass(frozen=True)
 class Given:
-    """Features of one modality that come with a corpus.
+    """Features of one modality that are part of a corpus.
 
     Attributes:
-        name: the name of the feature set on cards, such as "covarep".
-        dim: the number of features per frame.
-        read: returns the stream of one clip; absent (no frames) if the corpus has none for it.
+        name: the feature set's name on cards, such as "covarep".
+        dim: features per frame.
+        read: the stream of one clip; absent (no frames) where the corpus has none for it.
     """
 
     name: str
@@ -91,16 +91,16 @@ class Corpus:
     """Clips with labels.
 
     Attributes:
-        table: one row per clip, indexed by clip id; columns ``path`` (relative to ``root``), ``label``, ``speaker``, and optional
-            others (sex, age, intensity, sentence, split, and the attributes arousal and valence in -1..1).
+        table: one row per clip, indexed by clip id; columns ``path`` (under ``root``), ``label``, ``speaker``, and others if
+            available (sex, age, intensity, sentence, split, and the attributes arousal and valence in -1..1).
         labels: the label space.
-        synthetic: True if no person was recorded for it.
-        features: a folder of features that come with the clips, or None.
-        kind, options: the reader that read it, and the chosen options of that reader.
-        facts: further facts for its description: name -> any value that JSON can represent.
-        missing: one sentence for each thing that is missing, or that should not be there.
-        given: modality -> features that come with the corpus; models are trained on these.
-        read_annotations: returns the continuous annotations of a clip, as ``Clip.annotations``.
+        synthetic: True when no person was recorded for it.
+        features: a folder of features shipped with the clips, or None.
+        kind, options: the reader, and its options.
+        facts: further entries of its description: name -> anything that JSON can represent.
+        missing: one sentence for each missing or unexpected item.
+        given: modality -> the corpus's own features, which are used in training.
+        read_annotations: reads continuous annotations of a clip, as in ``Clip.annotations``.
     """
 
     name: str
@@ -121,7 +121,7 @@ class Corpus:
         """The clip's file.
 
         Raises:
-            UserError: if the corpus has no such clip, or its file is missing.
+            UserError: when the corpus has no such clip, or its file is missing.
         """
         if clip not in self.table.index:
             raise UserError(f"The corpus {self.name} has no clip {clip}: choose one from its table.")
@@ -136,6 +136,6 @@ class Corpus:
         return path
 
     def truth(self, clip: str) -> Truth | None:
-        """The ground truth of a clip; None if there is none, or no such clip."""
+        """A clip's ground truth; None where there is none, or the clip is unknown."""
         # A clip's id becomes a file name, so an id that contains a path is invalid.
         return self.read_truth(self.root, self.table.loc[clip]) if clip in self.table.index and Path(clip).name == clip else None

@@ -1,4 +1,4 @@
-"""Clips and speakers per part of a corpus's own split."""
+"""Counts of clips and speakers by part of a corpus's own split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def speakers(table: pd.DataFrame) -> int:
 
 
 def parts(table: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Part of the split -> its numbers of clips and speakers; "none" counts the clips in no part."""
+    """Part of the split -> its clips and speakers; "none" for clips outside the split."""
     words = table["split"].astype(str).replace("", "none")
     groups = {str(part): group for part, group in table.groupby(words.to_numpy(), sort=False)}
     order = [part for part in PARTS if part in groups] + [part for part in groups if part not in PARTS]
@@ -23,7 +23,7 @@ def parts(table: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def crossings(table: pd.DataFrame) -> dict[str, Any]:
-    """The number of speakers in more than one part of the split; empty if no speakers are known."""
+    """How many speakers are in two parts of the split; empty where no speaker is known."""
     inside = table[~table["split"].isin(["", "none"]) & (table["speaker"] != "")]
     if inside.empty:
         return {}

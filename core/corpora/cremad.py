@@ -3,14 +3,13 @@
 Layout: github.com/CheyneyComputerScience/CREMA-D. ``AudioWAV/<clip>.wav`` and ``VideoFlash/<clip>.flv``; a clip is called
 ``<actor>_<sentence>_<ANG|DIS|FEA|HAP|NEU|SAD>_<LO|MD|HI|XX>``. Tables beside them (or in ``processedResults``):
 ``SentenceFilenames.csv`` lists the clips, ``VideoDemographics.csv`` the actors, ``summaryTable.csv`` the winning votes (``F:S``
-where two have as many), and ``tabulatedVotes.csv`` the votes themselves: its unnamed first column is 1, 2 or 3 (voice, face,
-both) times 100,000, and the clip's number. audEERING's split of the actors, where it lies there too, is a JSON file of
-``train``, ``dev`` and ``test``.
+for ties), and ``tabulatedVotes.csv`` the votes: its unnamed first column is 1, 2 or 3 (voice, face, both) times 100,000 plus the
+clip's number. audEERING's split of the actors, if it is there, is a JSON file of ``train``, ``dev`` and ``test``.
 
-Ties: goncalves2022robust and goncalves2022auxformer count 7,442 labelled clips, 420 more than have a single winner, by a rule
-that neither gives. Their counts are those of a draw among the winners within its chance (expected: anger 1,070, disgust 1,219,
-fear 1,169, happiness 1,230, neutral 2,083, sadness 670; reported: 1,067, 1,222, 1,180, 1,230, 2,071, 672), and those of no fixed
-order. ``ties=drawn`` draws too, by the clip's name; ``ties=dropped`` keeps the clips with one winner.
+Ties: goncalves2022robust and goncalves2022auxformer count 7,442 labelled clips, 420 more than have a single winner, by an
+unstated rule. Their counts are consistent with a random draw among the winners (expected: anger 1,070, disgust 1,219, fear 1,169,
+happiness 1,230, neutral 2,083, sadness 670; reported: 1,067, 1,222, 1,180, 1,230, 2,071, 672), and with no fixed order.
+``ties=drawn`` also draws, by the clip's name; ``ties=dropped`` keeps the clips with one winner.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ _TABLES = ("SentenceFilenames.csv", "VideoDemographics.csv", "summaryTable.csv",
 
 
 def recognises(path: Path) -> bool:
-    """Its own tables, or media folders with a clip of its names."""
+    """Its own tables, or media folders with clips of its naming scheme."""
     if not path.is_dir():
         return False
     if any(_find(path, name) for name in _TABLES[1:]):
@@ -67,10 +66,10 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Corpus:
-    """The corpus in a folder, as far as it is there: media without tables, or tables without media.
+    """The corpus in a folder, complete or not: media without tables, or tables without media.
 
     Raises:
-        UserError: when a table is damaged, or holds no votes where they were asked for.
+        UserError: when a table is damaged, or lacks the requested votes.
     """
     remarks: list[str] = []
     votes, counted = _votes(path, remarks)
@@ -116,7 +115,7 @@ def _listed(path: Path, remarks: list[str]) -> list[str]:
 
 
 def _votes(path: Path, remarks: list[str]) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
-    """Modality -> votes [clips, emotions], where nobody counted them the winners of the summary; and those that were counted."""
+    """Modality -> votes [clips, emotions], or the summary's winners where there are no counts; and only those with counts."""
     file, summary = _find(path, "tabulatedVotes.csv"), _find(path, "summaryTable.csv")
     counted = _tabulated(file, remarks) if file else {}
     told = _summarised(summary, remarks) if summary else {}
@@ -149,7 +148,7 @@ def _compare(votes: dict[str, pd.DataFrame], summary: dict[str, pd.DataFrame], r
 
 
 def _summarised(file: Path, remarks: list[str]) -> dict[str, pd.DataFrame]:
-    """Modality -> one vote for each winner that the summary names."""
+    """Modality -> one vote for each winner in the summary."""
     table = read_table(file, ["FileName", *_MODALITIES.values()], remarks, ())
     table = _known(once(table, "FileName", file, remarks), file, remarks)
     return {
@@ -159,7 +158,7 @@ def _summarised(file: Path, remarks: list[str]) -> dict[str, pd.DataFrame]:
 
 
 def _tabulated(file: Path, remarks: list[str]) -> dict[str, pd.DataFrame]:
-    # pandas calls a column without a name after its place.
+    # pandas names a column without a heading by its position.
     table = read_table(file, ["fileName", *_LETTERS], remarks, ("Unnamed: 0", "", "X"))
     code = next((name for name in ("Unnamed: 0", "", "X") if name in table), None)
     if code is None:
@@ -204,7 +203,7 @@ def _media(path: Path, remarks: list[str]) -> dict[str, str]:
 
 
 def _folder(path: Path, name: str) -> Path | None:
-    """The folder of that name, whatever its letters' case; sound as MP3 in place of WAV."""
+    """The folder of that name, ignoring case; MP3 as an alternative to WAV."""
     folders = {folder.name.lower(): folder for folder in sorted(path.iterdir()) if folder.is_dir()}
     return folders.get(name.lower()) or (folders.get("audiomp3") if name == "AudioWAV" else None)
 
@@ -216,7 +215,7 @@ def _whole(name: str) -> str:
 
 
 def _named(clips: list[str], paths: pd.Series) -> pd.DataFrame:
-    """What a clip's name says: speaker, sentence, acted emotion and intensity."""
+    """The columns encoded in a clip's name: speaker, sentence, acted emotion and intensity."""
     table = pd.DataFrame(
         [clip.split("_") for clip in clips], pd.Index(clips, name="clip"), ["speaker", "sentence", "acted", "intensity"]
     )
@@ -269,7 +268,7 @@ def _soft(votes: dict[str, pd.DataFrame], modality: str) -> pd.DataFrame:
 
 
 def _facts(table: pd.DataFrame) -> dict[str, Any]:
-    """What the corpus holds, whatever was chosen as its labels."""
+    """Facts about the corpus, independent of the chosen labels."""
     facts: dict[str, Any] = {"clips_listed": len(table), "actors": _people(table), "acted": _counted(table["acted"])}
     voted = [column.removeprefix("vote ") for column in table if column.startswith("vote ")]
     facts["agreement"] = {name: _agreement(table, f"vote {name}") for name in voted}
@@ -289,7 +288,7 @@ def _people(table: pd.DataFrame) -> dict[str, int]:
 
 
 def _agreement(table: pd.DataFrame, column: str) -> dict[str, float | int]:
-    """How often the vote's winner is the acted emotion: ``percent`` with ties as misses, and of those with one winner."""
+    """How often the vote's winner is the acted emotion: ``percent`` with ties as misses, and among clips with one winner."""
     rated = table[table[column] != ""]
     ties = rated[column].str.contains(":")
     right = int((rated[column] == rated["acted"]).sum())

@@ -1,4 +1,4 @@
-"""Cut whole recordings into the labelled segments of a corpus: CMU-MOSEI is distributed as videos of several minutes."""
+"""Cuts whole recordings into labelled segments: CMU-MOSEI is distributed as videos of several minutes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from affectscope.core.corpora.mosei import media as moseimedia
 from affectscope.core.corpora.tables import is_sound, media_paths
 from affectscope.core.errors import UserError
 
-# FFmpeg at its narrowest: one thread a process, since there are as many processes as cores.
+# One thread per FFmpeg process, since there are as many processes as cores.
 _ALWAYS = ("-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-threads", "1")
 _VIDEO = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p", "-c:a", "aac", "-movflags", "+faststart")
 
@@ -32,10 +32,10 @@ class Segment(NamedTuple):
 
 
 def segments(corpus: Corpus) -> list[Segment]:
-    """The clips without a file of their own whose recording exists: a file in the corpus with the video's name.
+    """The clips without their own file whose recording exists: a file in the corpus with the video's name.
 
     Raises:
-        UserError: if the corpus has no segment times.
+        UserError: when the corpus does not state which part of which recording its clips are.
     """
     table = corpus.table
     if not {"path", "speaker", "start", "end"} <= set(table) or corpus.kind != "cmu-mosei":
@@ -52,13 +52,13 @@ def segments(corpus: Corpus) -> list[Segment]:
 def cut(
     wanted: list[Segment], folder: Path, workers: int | None = None, progress: Callable[[int, int], None] | None = None
 ) -> tuple[list[Path], list[str]]:
-    """Write each segment to a file, ``<clip>.mp4``, or ``.wav`` for audio; existing files are kept.
+    """Write each segment to its own file, ``<clip>.mp4``, or ``.wav`` for a sound; existing files are kept.
 
     Returns:
-        The files that exist now, and one sentence for each segment that could not be cut.
+        The existing files, and one sentence for each segment that could not be cut.
 
     Raises:
-        UserError: if the folder can't be written to.
+        UserError: when the folder cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def _cut(segment: Segment, folder: Path) -> Path:
     if out.is_file():
         return out
     part = out.with_name(f".{out.name}.part{out.suffix}")
-    # Before the input, -ss goes to the key frame ahead of it and decodes up to the very frame.
+    # Placed before the input, -ss seeks to the previous key frame and decodes up to the exact frame.
     place = (
         "-ss",
         f"{segment.start:.3f}",

@@ -1,4 +1,4 @@
-"""The description of a corpus, as one JSON-compatible object."""
+"""A corpus's description as one JSON object."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Progress = Callable[[int, int], None]
 def describe(
     name: str, kind: str = "", options: Mapping[str, str] | None = None, durations: bool = True, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """Describe a corpus: counts, classes, speakers, splits, durations, details of its kind, and what is missing.
+    """Describe a corpus: counts, classes, speakers, splits, durations, facts of its kind, and what is missing.
 
     Args:
         name: ``demo``, an added corpus, or a path.
-        kind, options: as in ``readers.read``; the stored ones of an added corpus are the default.
-        durations: whether to read durations from the media if no table gives them.
+        kind, options: as in ``readers.read``; an added corpus's stored options are the default.
+        durations: whether to open the media for durations that no table gives.
 
     Raises:
-        UserError: if it can't be read.
+        UserError: when it cannot be read.
     """
     entry = known().get(name)
     if name == "demo" or (entry and not kind and not options):
@@ -45,7 +45,7 @@ def describe(
 
 
 def described(corpus: Corpus, durations: bool = True, progress: Progress | None = None) -> dict[str, Any]:
-    """Describe an open corpus; see ``describe``."""
+    """The description of an open corpus; see ``describe``."""
     table = corpus.table
     there = _there(corpus)
     content: dict[str, Any] = {
@@ -80,7 +80,7 @@ def _classes(corpus: Corpus) -> dict[str, dict[str, int]]:
 
 
 def _there(corpus: Corpus) -> list[str]:
-    """The clips whose file is there."""
+    """The clips whose file exists."""
     paths = corpus.table["path"]
     folders: dict[Path, set[str]] = {}
     clips = []
@@ -89,7 +89,7 @@ def _there(corpus: Corpus) -> list[str]:
             continue
         folder = (corpus.root / path).parent
         if folder not in folders:
-            # One listing a folder: thousands of single questions take seconds on a file server.
+            # One listing per folder: thousands of single checks take seconds on a file server.
             folders[folder] = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
         if Path(path).name in folders[folder]:
             clips.append(str(clip))
@@ -103,7 +103,7 @@ def _spread(values: pd.Series) -> dict[str, float]:
 
 
 def _seconds(corpus: Corpus, there: list[str], ask: bool, progress: Progress | None) -> pd.Series | None:
-    """How long each clip is: as its table says, else as its file does."""
+    """Each clip's duration, from its table or else its file."""
     if "duration" in corpus.table:
         return corpus.table["duration"]
     if not ask or not there:

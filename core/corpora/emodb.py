@@ -1,7 +1,7 @@
-"""EMO-DB: ten German actors, ten sentences, seven emotions, sound alone (Burkhardt et al., Interspeech 2005).
+"""EMO-DB: ten German actors, ten sentences, seven emotions, sound only (Burkhardt et al., Interspeech 2005).
 
-Layout, as its owners pack it: a folder ``wav`` with files named ``03a01Fa.wav``: speaker, sentence, the emotion's German initial,
-and the take. Copies as FLAC, or in folders by speaker, are read alike. 535 clips; boredom is a class, surprise is none.
+Layout, as distributed: a folder ``wav`` with files like ``03a01Fa.wav``: speaker, sentence, the emotion's German initial, and the
+take. Copies as FLAC, or in folders by speaker, are supported. 535 clips; boredom is a class, surprise is not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EMOTIONS = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadn
 _LETTERS = {
     "W": "anger", "L": "boredom", "E": "disgust", "A": "fear", "F": "happiness", "N": "neutral", "T": "sadness",
 }  # fmt: skip
-# Speaker -> sex and age, as the owners' page has them.
+# Speaker -> sex and age, from the owners' page.
 _SPEAKERS = {
     "03": ("male", 31), "08": ("female", 34), "09": ("female", 21), "10": ("male", 32), "11": ("male", 26),
     "12": ("male", 30), "13": ("female", 32), "14": ("female", 35), "15": ("male", 25), "16": ("female", 31),
@@ -44,7 +44,7 @@ _CLIPS = 535
 
 
 def recognises(path: Path) -> bool:
-    """A clip of its names in the folder or one below; a table of clips beside them makes it a user's own corpus."""
+    """Clips of its naming scheme in the folder or one below. A table of clips beside them makes it a user's own corpus."""
     if not path.is_dir() or clip_tables(path):
         return False
     return any(
@@ -53,7 +53,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Corpus:
-    """The clips in a folder; all there is to know of them is in their names.
+    """The clips in a folder; all metadata is in their names.
 
     Raises:
         UserError: when there is none.
@@ -70,7 +70,7 @@ def read(path: Path, options: Options) -> Corpus:
 
 
 def _row(file: str, match: re.Match[str]) -> dict[str, Any]:
-    # A disk that knows no capitals leaves none.
+    # On a case-insensitive disk names may have lost their capitals.
     speaker, sentence, letter, take = match[1], match[2].lower(), match[3].upper(), match[4].lower()
     sex, age = _SPEAKERS[speaker]
     return {

@@ -1,11 +1,10 @@
-"""Any folder of clips with a table: a corpus of the user's own.
+"""Any folder of clips with a table: the fallback for corpora without their own reader.
 
-The table is a CSV (commas, semicolons or tabs) with a header. One column identifies the clip, by name or path, and may be called
-clip, path, file, filename, name, id or video. Other columns are recognised by name: label (or emotion, class), speaker (or actor,
-subject), split (or set, fold, partition), valence, arousal, dominance, sentiment; all others are kept. Options map columns with
-other names (``label=emotion_label``). A table with neither a known label nor a known attribute is an error, unless
-``label=none`` says that it is unlabelled. Without a table, the clips are unlabelled, or labelled by the names of their folders if
-there is more than one.
+The table is a CSV (commas, semicolons or tabs) with a header. One column gives the clip of each row, by name or path: clip, path,
+file, filename, name, id or video. Other columns are recognised by name: label (or emotion, class), speaker (or actor, subject),
+split (or set, fold, partition), valence, arousal, dominance, sentiment; the rest is kept unchanged. Other names are mapped by
+options (``label=emotion_label``). If a table has neither a label nor a known attribute, the user is asked; ``label=none`` means
+that it has none. Without a table the clips are unlabelled, or labelled by their folders if there are several.
 """
 
 from __future__ import annotations
@@ -44,12 +43,12 @@ NONE = "none"
 _LISTED = 20
 _SUFFIXES = (".csv", ".tsv", ".txt")
 _SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
-# What programs write where there is no label.
+# Placeholders that programs write for a missing label.
 _NOBODY_KNOWS = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "null", "nat"))
 
 
 def recognises(path: Path) -> bool:
-    """Whether the path is a table, or a folder with a table of clips or with media."""
+    """A table, or a folder with a table of clips or with media."""
     if path.is_file():
         return path.suffix.lower() in _SUFFIXES and len(columns_of(path)) > 1
     return path.is_dir() and (
@@ -92,12 +91,12 @@ def _is_table(file: Path) -> bool:
 
 
 def clip_tables(path: Path) -> list[Path]:
-    """The tables in a folder with a column that names clips."""
+    """The tables in a folder that have a column of clips."""
     return [file for file in sorted(path.iterdir()) if file.is_file() and _is_table(file)]
 
 
 def headings(place: str) -> list[str]:
-    """The headers of the table that would be read for a folder or a table's path; empty unless there is exactly one table."""
+    """The columns of the table for a folder, or for a path of a table; empty unless there is exactly one table."""
     try:
         path = Path(place).expanduser()
         tables = [path] if path.is_file() else [file for file in sorted(path.iterdir()) if file.suffix.lower() in _SUFFIXES]
@@ -125,10 +124,10 @@ def _wanted(path: Path, named: str) -> Path | None:
 
 
 def _unlike_ours(root: Path, files: list[str], mapped: Mapping[str, str], remarks: list[str]) -> Path | None:
-    """The table of a folder whose column of clips has another name; None where its tables are of something else.
+    """The table of a folder whose column of clips has an unknown name; None where its tables are about something else.
 
     Raises:
-        UserError: when there is a table, nothing in it names the clips, and nothing else says what they are.
+        UserError: when there is a table without a column of clips, and nothing else tells what they are.
     """
     beside = [file for file in sorted(root.iterdir()) if file.is_file() and not file.name.startswith(".")]
     tables = [file for file in beside if file.suffix.lower() in (".csv", ".tsv")]
@@ -157,7 +156,7 @@ def _unlike_ours(root: Path, files: list[str], mapped: Mapping[str, str], remark
 
 
 def _naming(raw: pd.DataFrame, files: list[str]) -> str:
-    """The column most of whose cells name media that are there."""
+    """The column most of whose cells are names of existing media."""
     for column in map(str, raw.columns):
         places = _places(raw[column], files)
         if len(places) and sum(map(bool, places)) > len(places) / 2 and raw[column].nunique() > len(raw) / 2:
@@ -166,7 +165,7 @@ def _naming(raw: pd.DataFrame, files: list[str]) -> str:
 
 
 def _unite(table: pd.DataFrame, remarks: list[str]) -> None:
-    """Labels that differ in letter case alone are one, and what stands where there is no label is none."""
+    """Merge labels that differ in case only, and clear placeholders for missing labels."""
     unknown = sorted(label for label in table["label"].unique() if label.strip().casefold() in _NOBODY_KNOWS)
     if unknown:
         table["label"] = table["label"].where(~table["label"].isin(unknown), "")
@@ -189,7 +188,7 @@ def _by_folder(files: list[str]) -> pd.DataFrame:
 
 
 def _ids(places: Sequence[str]) -> list[str]:
-    """Names without suffix; where two would be the same, with the folders before them."""
+    """Names without suffix, with parent folders where that would be ambiguous."""
     places = [place.replace("\\", "/") for place in places]
     names = [Path(place).stem if Path(place).suffix.lower() in MEDIA else place for place in places]
     if len(set(names)) == len(names):
@@ -198,12 +197,12 @@ def _ids(places: Sequence[str]) -> list[str]:
 
 
 def _places(cells: Iterable[str], files: list[str], unclear: list[str] | None = None) -> list[str]:
-    """The file that each cell means, "" where there is none: a path by its end, a name wherever it lies, videos first.
+    """The file that each cell refers to, "" for none: a path is matched by its end, a name anywhere, videos first.
 
-    Letter case and Unicode's form tell files apart where nothing else does.
+    Case and Unicode normalisation matter only if needed to distinguish files.
 
     Args:
-        unclear: takes the cells that several files may be meant by.
+        unclear: receives the cells that match several files.
     """
     whole, keys = set(files), _ends(files)
     places = []
@@ -218,7 +217,7 @@ def _places(cells: Iterable[str], files: list[str], unclear: list[str] | None = 
 
 
 def _ends(files: list[str]) -> dict[str, list[str]]:
-    """Whatever files may be called by: the ends of their paths, as written and folded, with and without the file's ending."""
+    """Index of files by all ends of their paths, as written and case-folded, with and without extension."""
     keys: dict[str, list[str]] = {}
     for place in sorted(files, key=is_sound):
         parts = place.split("/")
@@ -230,10 +229,10 @@ def _ends(files: list[str]) -> dict[str, list[str]]:
 
 
 def _meant(cell: str, keys: Mapping[str, list[str]]) -> list[str]:
-    """The files that a name or path may mean, by the longest of its ends that any has."""
+    """The files that match a name or path, by the longest matching end."""
     bare = cell.removesuffix(Path(cell).suffix) if Path(cell).suffix.lower() in MEDIA else cell
     for name in (cell, bare, folded(cell), folded(bare)):
-        # A path from elsewhere begins with folders that are not here.
+        # A path from another machine begins with folders that do not exist here.
         parts = name.split("/")
         for at in range(max(1, len(parts) - 1)):
             if found := keys.get("/".join(parts[at:])):
@@ -287,8 +286,10 @@ def _of_table(file: Path, files: list[str], remarks: list[str], mapped: Mapping[
 
 
 def _check_classes(file: Path, raw: pd.DataFrame, column: str, mapped: Mapping[str, str]) -> None:
-    """Raises:
-    UserError: when what is called a label is measured, as a sentiment is, and nobody said that it is a class.
+    """Check that the label column holds classes.
+
+    Raises:
+        UserError: when it holds measurements, such as sentiment, and the user did not declare it as a class.
     """
     if column not in raw or "label" in mapped:
         return
@@ -303,7 +304,7 @@ def _check_classes(file: Path, raw: pd.DataFrame, column: str, mapped: Mapping[s
 
 
 def _columns(file: Path, raw: pd.DataFrame, lower: Mapping[str, str], mapped: Mapping[str, str]) -> dict[str, str]:
-    """What a corpus's columns are called in the table: as a person said, else by name."""
+    """Corpus column -> table column, from the user's options or by name."""
     columns: dict[str, str] = {}
     for name, spellings in {"clip": _CLIP, **_OTHER, **{attribute: (attribute,) for attribute in _ATTRIBUTES}}.items():
         asked = mapped.get(name, "")
@@ -322,7 +323,7 @@ def _known(spellings: Sequence[str], lower: Mapping[str, str], columns: Mapping[
 
 
 def _is_unclear(raw: pd.DataFrame, own: Mapping[str, str], key: str) -> bool:
-    """Whether a table without a known label may have one all the same, in a column that nobody knows."""
+    """Whether a table without a recognised label may have one under an unknown name."""
     return not set(own) & set(_ATTRIBUTES) and bool(set(map(str, raw.columns)) - {key, *own.values()})
 
 
@@ -334,7 +335,7 @@ def _offer(name: str, raw: pd.DataFrame) -> str:
 
 
 def _say_nouns(table: pd.DataFrame, remarks: list[str]) -> None:
-    """Labels by their nouns, as the models here have them; others stay as they are."""
+    """Replace labels by their nouns, as the models use; unknown ones are unchanged."""
     nouns = {label: NOUNS.get(label.strip().lower(), label) for label in table["label"].unique()}
     nouns |= {label: label.strip().lower() for label in nouns if label.strip().lower() in NOUNS.values()}
     changed = {old: new for old, new in nouns.items() if old != new}

@@ -1,4 +1,4 @@
-"""The added corpora: path, kind and options, by name. They are not part of the cache."""
+"""The list of added corpora: path, kind and options, stored outside the cache."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Known:
 
     Attributes:
         path: absolute.
-        options: only those that were given.
+        options: only those that were set.
     """
 
     path: str
@@ -34,7 +34,7 @@ def known() -> dict[str, Known]:
     """All added corpora, by name.
 
     Raises:
-        UserError: if the list on disk is damaged.
+        UserError: when the list on disk is damaged.
     """
     if not _file().exists():
         return {}
@@ -50,17 +50,20 @@ def known() -> dict[str, Known]:
 
 
 def check_name(name: str) -> None:
-    """Raises:
-    UserError: if the name is not allowed for a corpus."""
+    """Validate a corpus's name.
+
+    Raises:
+        UserError: when it is invalid.
+    """
     if not _NAME.fullmatch(name) or name == "demo":
         raise UserError(f"{name!r} cannot be a corpus's name: use letters, digits, full stops and dashes, and not `demo`.")
 
 
 def remember(name: str, entry: Known) -> None:
-    """Add a corpus, or replace the one of the same name.
+    """Add a corpus, or replace the one of that name.
 
     Raises:
-        UserError: if the name is not allowed, or the list can't be written.
+        UserError: when the name is invalid, or the list cannot be written.
     """
     check_name(name)
     with _alone():
@@ -71,7 +74,7 @@ def forget(name: str) -> None:
     """Remove a corpus from the list; its files are kept.
 
     Raises:
-        UserError: if it is not in the list.
+        UserError: when it is not on it.
     """
     with _alone():
         listed = known()
@@ -90,7 +93,7 @@ def _write(listed: dict[str, Known]) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Nobody else changes the list meanwhile, and what the disk refuses is one sentence."""
+    """Lock the list, and turn write errors into one sentence."""
     try:
         with locked(data_root()):
             yield

@@ -18,7 +18,7 @@ Progress = Callable[[int, int], None]
 
 
 def length(path: Path) -> float | None:
-    """A file's duration in seconds, from its header if that is reliable; None if it can't be read."""
+    """A file's duration in seconds, from its header if that is reliable; None where it cannot be read."""
     try:
         return media.told_duration(path) or media.probe(path, float("inf")).duration
     except (UserError, OSError):
@@ -26,7 +26,7 @@ def length(path: Path) -> float | None:
 
 
 def frame_count(path: Path) -> int | None:
-    """A video's number of frames, from its header if that has it; None if it can't be read."""
+    """A video's number of frames, from its header if that states it; None where it cannot be read."""
     try:
         return media.told_frames(path) or len(frame_times(path))
     except (UserError, OSError):
@@ -34,10 +34,10 @@ def frame_count(path: Path) -> int | None:
 
 
 def frame_times(path: Path) -> np.ndarray:
-    """[F] seconds, a video's frame times, as ``core.media.frame_times``; a long video is scanned once.
+    """[F] seconds, a video's frame times, as ``core.media.frame_times``; cached, because long videos are slow to scan.
 
     Raises:
-        UserError: if it can't be read.
+        UserError: when it cannot be read.
     """
     store = FeatureStore(cache_root() / "frames")
     return store.get_or_make(_key([path]), lambda: {"times": media.frame_times(path)})["times"]

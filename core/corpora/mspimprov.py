@@ -1,17 +1,17 @@
-"""MSP-IMPROV: six sessions of two actors; four classes and three attributes, by at least five raters a turn.
+"""MSP-IMPROV: six sessions of two actors; four classes and three attributes, by at least five raters per turn.
 
-Layout, as its owners send it: ``Evaluation.txt`` (in some copies ``Evalution.txt``), and
-``session<n>/S<sentence><emotion>/<P|R|S|T>/`` with a ``.avi`` and a ``.wav`` a turn, sometimes under ``Audio`` and ``Video``. A
-turn is called ``MSP-IMPROV-S01A-F01-P-FM01``: sentence 1 aimed at Anger, the Female actor of session 1, condition, addressee
-and number. The conditions are S (other turns of the improvisation), T (its target sentence), R (the target sentence read) and P
-(natural, between recordings): 4,381, 652, 620 and 2,785 turns in goncalves2022robust, section 4.1, and nearly as many in the
-files of VAVL's repository.
+Layout, as distributed: ``Evaluation.txt`` (in some copies ``Evalution.txt``), and ``session<n>/S<sentence><emotion>/<P|R|S|T>/``
+with an ``.avi`` and a ``.wav`` per turn, sometimes under ``Audio`` and ``Video``. A turn is called
+``MSP-IMPROV-S01A-F01-P-FM01``: sentence 1 targeting Anger, the Female actor of session 1, condition, addressee and number. The
+conditions are S (other turns of the improvisation), T (its target sentence), R (the target sentence read) and P (natural, between
+recordings): 4,381, 652, 620 and 2,785 turns in goncalves2022robust, section 4.1, and almost as many in the files of VAVL's
+repository.
 
-``Evaluation.txt`` has a paragraph a turn: ``UTD-IMPROV-S01A-F01-P-FM01.avi; N; A:2.6; V:3.2; D:3.0 ; N:4.2;`` is the plurality
-of its raters (A, H, N, S, Other, X without agreement) and the means of activation, valence, dominance and naturalness from 1 to
-5; then a line a rater: ``name; Neutral; Neutral,Concerned,; A:3; V:3; D:3; N:4;``. Activation 1 is the most active there; here
-arousal rises with activity (the label files of VAVL's repository hold 6 - A, which is where this was checked). Attributes are
-brought from 1..5 to -1..1.
+``Evaluation.txt`` has a paragraph per turn: ``UTD-IMPROV-S01A-F01-P-FM01.avi; N; A:2.6; V:3.2; D:3.0 ; N:4.2;`` is the plurality
+vote of its raters (A, H, N, S, Other, X without agreement) and the mean activation, valence, dominance and naturalness from 1 to
+5; then a line per rater: ``name; Neutral; Neutral,Concerned,; A:3; V:3; D:3; N:4;``. There, activation 1 is the most active;
+here, arousal increases with activity (the label files of VAVL's repository hold 6 - A, which confirms this). Attributes are
+rescaled from 1..5 to -1..1.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _NEAR = ("", "*/", "*/*/")
 
 
 def recognises(path: Path) -> bool:
-    """Its evaluation file, or media with its names in the folders of a session."""
+    """Its evaluation file, or media of its naming scheme in session folders."""
     if not path.is_dir():
         return False
     if _evaluation(path) is not None:
@@ -52,10 +52,10 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Corpus:
-    """The corpus in a folder, as far as it is there.
+    """The corpus in a folder, complete or not.
 
     Raises:
-        UserError: when the evaluation file is damaged, or nothing is there.
+        UserError: when the evaluation file is damaged, or nothing is found.
     """
     remarks: list[str] = []
     file = _evaluation(path)
@@ -91,7 +91,7 @@ def _media(path: Path, remarks: list[str]) -> dict[str, str]:
 
 
 def _evaluated(file: Path, remarks: list[str]) -> tuple[dict[str, tuple[str, list[float]]], dict[str, list[int]]]:
-    """Turn -> its plurality's letter with the means of A, V, D and N; and turn -> how many raters said each word."""
+    """Turn -> its plurality vote and the means of A, V, D and N; and turn -> number of raters per word."""
     turns: dict[str, tuple[str, list[float]]] = {}
     raters: dict[str, dict[str, str]] = {}
     turn = ""
@@ -110,7 +110,7 @@ def _evaluated(file: Path, remarks: list[str]) -> tuple[dict[str, tuple[str, lis
                 remarks.append(f"{file.name} has {turn} more than once; one was kept.")
             turns[turn] = evaluation
         elif turn and len(cells) > 2 and cells[1].lower() in _WORDS:
-            # Some lines of a rater stand there twice.
+            # Some raters' lines are duplicated.
             raters.setdefault(turn, {})[cells[0]] = _WORDS[cells[1].lower()]
         else:
             remarks.append(f"{file.name} has a line that is neither a turn nor a rater (line {number}).")
@@ -167,7 +167,7 @@ def _chosen(every: pd.DataFrame, options: Options) -> pd.DataFrame:
         table = table[table["condition"] != "target-read"]
     elif wanted != "all":
         table = table[table["condition"] == wanted]
-    # Without any label there is nothing to leave out by.
+    # Without any labels, classes cannot be filtered.
     return table[table["label"].isin(FOUR_EMOTIONS)] if options["classes"] == "four" and (every["label"] != "").any() else table
 
 

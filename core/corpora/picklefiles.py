@@ -1,7 +1,7 @@
-"""Arrays and plain containers from untrusted pickles. Nothing in a pickle is ever called or imported.
+"""Reads arrays and plain containers from untrusted pickles. Nothing in a pickle is ever called or imported.
 
-A pickle names the functions that rebuild its content. Here each name is mapped to a function of this module that can only build
-an array of numbers or text, or it is rejected: not even numpy's own functions get any data from the file.
+A pickle refers by name to the functions that rebuild its objects. Here each name is replaced by a function of this module that
+can only build arrays of numbers or text, or is refused: file contents do not even reach numpy's own functions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LARGEST = 1 << 40
 
 
 class _Type:
-    """An array's type as a pickle encodes it."""
+    """An array's dtype as spelled in a pickle."""
 
     def __init__(self, spelled: object = "", align: object = False, copy: object = True) -> None:
         self.spelled = _text(spelled)
@@ -44,7 +44,7 @@ class _Type:
 
 
 class _Array:
-    """An array while its pickle is being read."""
+    """An array under construction."""
 
     def __init__(self, *told: object) -> None:
         self.value: np.ndarray | None = None
@@ -78,7 +78,7 @@ def _filled(kind: np.dtype, shape: Any, content: Any, fortran: bool) -> np.ndarr
 
 
 def _objects(content: list[Any]) -> np.ndarray:
-    # One by one: numpy would take a list of lists for rows.
+    # One by one: numpy would convert a list of lists to rows.
     array = np.empty(len(content), object)
     for place, item in enumerate(content):
         array[place] = item
@@ -106,7 +106,7 @@ def _encoded(text: object, encoding: object = "latin1") -> bytes:
 
 
 def _buffer(content: object = b"", *encoding: object) -> bytes:
-    # What a bytearray is made of, and never a number of bytes to make room for.
+    # A bytearray's content; never an integer, which would allocate that many bytes.
     if isinstance(content, str):
         return content.encode("latin-1")
     if not isinstance(content, bytes):
@@ -115,7 +115,7 @@ def _buffer(content: object = b"", *encoding: object) -> bytes:
 
 
 def shown(text: str) -> str:
-    """A name from a file, escaped for messages."""
+    """A name from a file made safe for a message."""
     return "".join(c if c.isprintable() else "�" for c in text[:80])
 
 
@@ -124,7 +124,7 @@ def _text(value: object) -> str:
 
 
 class _Answer:
-    """The meaning of a name in a pickle. A pickle can call it, but not change it."""
+    """The substitute for a name in a pickle. A pickle can call it, but not change it."""
 
     __slots__ = ("_make",)
 
@@ -158,7 +158,7 @@ _ANSWERS = {(module, name): _Answer(make) for modules, name, make in _NAMES for 
 
 
 class _Bounded:
-    """A file from which no more than its size can be read, whatever a pickle claims."""
+    """A file that never reads beyond its end, whatever size a pickle claims."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self.file, self.size = file, size
@@ -173,14 +173,14 @@ class _Bounded:
         raise pickle.UnpicklingError("a buffer out of its place")
 
 
-# The one in Python, not the one in C: that one makes room for as many memos as a file claims to have.
+# The Python implementation: the C one allocates as many memo entries as a file claims.
 class _Reader(pickle._Unpickler):
-    """An unpickler that accepts only the names above."""
+    """An unpickler that only knows the names above."""
 
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
 
     def load_bytearray8(self: Any) -> None:
-        # The original makes as much room as the file claims before it looks.
+        # The original allocates the claimed size before reading.
         (size,) = struct.unpack("<Q", self.read(8))
         content = self.read(size)
         if len(content) != size:
@@ -205,7 +205,7 @@ def read_pickle(path: Path) -> Any:
     """The content of a pickle, made of dict, list, tuple, set, text, numbers and numpy arrays.
 
     Raises:
-        UserError: if it needs anything else, or is damaged.
+        UserError: when it refers to anything else, or is damaged.
     """
     try:
         with path.open("rb") as file:
@@ -216,13 +216,13 @@ def read_pickle(path: Path) -> Any:
         ) from error
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error}): check the path and its permissions.") from error
-    # Whatever a made-up file does to a parser, it is the file's fault.
+    # A malformed file can make a parser raise anything.
     except Exception as error:
         raise UserError(f"{path.name} is damaged or no pickle: copy it again from where it was made.") from error
 
 
 def _plain(content: Any) -> Any:
-    """What was read with the arrays in place of those that built them."""
+    """The content with arrays in place of their builders."""
     if isinstance(content, _Array):
         if content.value is None:
             raise pickle.UnpicklingError("an array without content")

@@ -1,10 +1,9 @@
-"""RAVDESS: 24 actors, two sentences, eight emotions in speech at two intensities; with sound and picture, or either alone.
+"""RAVDESS: 24 actors, two sentences, eight emotions in speech at two intensities; audio-visual, video only or audio only.
 
 Layout: zenodo.org/records/1188976. ``Actor_<nn>/<modality>-<channel>-<emotion>-<intensity>-<sentence>-<repetition>-<actor>`` as
-.mp4 or .wav, in one folder or in one a download (``Video_Speech_Actor_01/Actor_01``, ``Audio_Speech_Actors_01-24/Actor_01``).
-Modality 01 is audio-visual, 02 video only, 03 audio only; channel 01 is speech, 02 song; odd actors are men. Of speech there
-are 1,440 clips in each modality. Clips 02 carry a silent sound track: "the track is there" is not "the modality is there".
-"""
+.mp4 or .wav, in one folder or in one per download (``Video_Speech_Actor_01/Actor_01``, ``Audio_Speech_Actors_01-24/Actor_01``).
+Modality 01 is audio-visual, 02 video only, 03 audio only; channel 01 is speech, 02 song; odd actors are men. There are 1,440
+clips of speech in each modality. Clips 02 have a silent audio track, so an existing track does not imply an existing modality."""
 
 from __future__ import annotations
 
@@ -31,8 +30,10 @@ _CLIPS = {"speech": 1440, "song": 1012}
 
 
 def recognises(path: Path) -> bool:
-    """A clip of its names in the folder or at most four below, as actors' folders and downloads lie; a table of clips beside
-    them, which RAVDESS does not have, makes it a user's own corpus."""
+    """Clips of its naming scheme in the folder or at most four levels below, as in actors' folders and downloads.
+
+    A table of clips beside them, which RAVDESS does not have, makes it a user's own corpus.
+    """
     patterns = (f"{'*/' * depth}*-*-*-*-*-*-*" for depth in range(5))
     if not path.is_dir() or clip_tables(path):
         return False
@@ -40,7 +41,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Corpus:
-    """The clips in a folder; all there is to know of them is in their names.
+    """The clips in a folder; all metadata is in their names.
 
     Raises:
         UserError: when there is none.

@@ -1,4 +1,4 @@
-"""The kinds of corpora, each detected by the files in its folder."""
+"""The kinds of corpus, each recognised by the content of its folder."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Options = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Reader:
-    """The reader of one kind of corpus.
+    """One kind of corpus.
 
     Attributes:
-        recognises: whether a folder or file is of this kind, judged by names and headers alone.
-        read: (path, options) -> corpus; all options are given.
-        options: name -> allowed values, the first of which is the default; an empty tuple allows any text, by default "".
-        describe: the description of a path with several corpora, which can't be read as one without an option; otherwise None.
+        recognises: whether a folder or file looks like it, from names and headers only.
+        read: reads the corpus, given all options.
+        options: name -> allowed values, the default first; an empty tuple allows any text, and defaults to none.
+        describe: describes a path with several corpora, which needs an option to be read; returns None otherwise.
     """
 
     recognises: Callable[[Path], bool]
@@ -37,7 +37,7 @@ class Reader:
 
 READERS: Registry[Reader] = Registry("kind of corpus")
 
-# In the order in which they are asked: the last takes any folder with media or a table.
+# In order of recognition: the last one accepts any folder with media or a table.
 KINDS = (
     "demo",
     "crema-d",
@@ -53,7 +53,7 @@ KINDS = (
     "folder",
 )
 
-# Kinds whose reader lies in a room of its own.
+# Kinds whose reader is in a subpackage.
 _ROOMS = {"cmumosei": "mosei.labels"}
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".7z", ".rar")
 
@@ -67,15 +67,15 @@ def _imported() -> Registry[Reader]:
 
 
 def kinds() -> tuple[str, ...]:
-    """The kinds in the order in which they are tried: those of plugins before the kind that accepts anything."""
+    """The kinds in order of recognition; plugins' kinds come before the fallback."""
     return (*KINDS[:-1], *(kind for kind in READERS if kind not in KINDS), KINDS[-1])
 
 
 def add(kind: str, entry: Reader) -> None:
-    """Register a plugin's kind; an earlier one of the same name is replaced.
+    """Register a plugin's kind, replacing an earlier one.
 
     Raises:
-        UserError: if it is a built-in kind.
+        UserError: when the kind is built in.
     """
     if kind in KINDS:
         raise UserError(f"There is already a kind of corpus called {kind}: choose another name.")
@@ -83,10 +83,10 @@ def add(kind: str, entry: Reader) -> None:
 
 
 def of_table(path: Path, table: pd.DataFrame) -> Corpus:
-    """A corpus from a plugin's table: one row per clip, indexed by clip id, with the column ``path``.
+    """A corpus from a plugin's table: a row per clip, indexed by clip id, with the column ``path``.
 
     Raises:
-        UserError: if the table is not of this form.
+        UserError: when the table is invalid.
     """
     if not isinstance(table, pd.DataFrame) or "path" not in table or table.empty:
         raise UserError(f"The plugin's reader gives no table for {path}: return a DataFrame with a row a clip and a column path.")
@@ -111,7 +111,7 @@ def recognise(path: Path) -> str:
     """The kind of the corpus at a path.
 
     Raises:
-        UserError: if there is no corpus, or its kind is unknown.
+        UserError: when nothing is there, or nothing recognisable.
     """
     if not path.exists():
         raise UserError(f"There is no corpus in {path}: check the path, or build one with `affectscope corpus build demo`.")
@@ -128,8 +128,11 @@ def recognise(path: Path) -> str:
 
 
 def refuse_archive(path: Path) -> None:
-    """Raises:
-    UserError: if a path is an archive, which can't be read."""
+    """Refuse archives, which have to be unpacked first.
+
+    Raises:
+        UserError: when the path is an archive.
+    """
     if _is_archive(path):
         raise UserError(f"{path.name} is an archive: unpack it, and add the folder that it makes.")
 
@@ -139,10 +142,10 @@ def _is_archive(path: Path) -> bool:
 
 
 def chosen(kind: str, options: Options) -> dict[str, str]:
-    """All options of a kind, with defaults for those that are not given.
+    """All options of a kind, with defaults.
 
     Raises:
-        UserError: if there is no such option or value.
+        UserError: when an option is unknown, or its value is invalid.
     """
     known = reader(kind).options
     for name, value in options.items():
@@ -155,14 +158,14 @@ def chosen(kind: str, options: Options) -> dict[str, str]:
 
 
 def read(path: Path, kind: str = "", options: Options | None = None, name: str = "") -> Corpus:
-    """Read the corpus at a path.
+    """The corpus at a path.
 
     Args:
-        kind: a name of ``KINDS``; by default, detected.
-        name: the name of the corpus; by default, that of its folder.
+        kind: a name in ``KINDS``; default: recognised.
+        name: the corpus's name; default: the folder's.
 
     Raises:
-        UserError: if it can't be read, or options are wrong.
+        UserError: when it cannot be read, or options are invalid.
     """
     if kind and not path.exists():
         raise UserError(f"There is no corpus in {path}: check the path.")
@@ -170,7 +173,7 @@ def read(path: Path, kind: str = "", options: Options | None = None, name: str =
     kind = kind or recognise(path)
     every = chosen(kind, options or {})
     corpus = reader(kind).read(path, every)
-    # Where `affectscope corpus features` puts them, to travel with the clips.
+    # `affectscope corpus features` puts them there, to be distributed with the clips.
     shipped = corpus.root / "features"
     features = corpus.features or (shipped if shipped.is_dir() else None)
     return replace(corpus, name=name or corpus.name, kind=kind, options=every, features=features)

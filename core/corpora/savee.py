@@ -1,7 +1,7 @@
-"""SAVEE: four British men, seven emotions, 480 utterances, as sound, or with their picture (Haq and Jackson, 2009).
+"""SAVEE: four British men, seven emotions, 480 utterances, audio or audio-visual (Haq and Jackson, 2009).
 
-Layout, as its owners pack it: ``AudioData/DC/a01.wav`` and ``AudioVisualClip/DC/a01.avi``: the speaker's folder, the emotion's
-letters and the utterance's number. Copies in one folder are called ``DC_a01.wav``.
+Layout, as distributed: ``AudioData/DC/a01.wav`` and ``AudioVisualClip/DC/a01.avi``: the speaker's folder, the emotion's letters
+and the utterance's number. Copies in one folder are called ``DC_a01.wav``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CLIPS = 480
 
 
 def recognises(path: Path) -> bool:
-    """A clip of its names, at most three folders below; a table of clips beside them makes it a user's own corpus."""
+    """Clips of its naming scheme, at most three levels below. A table of clips beside them makes it a user's own corpus."""
     if not path.is_dir() or clip_tables(path):
         return False
     names = [f"{'*/' * depth}*_[adfhnsADFHNS]*.*" for depth in range(3)]
@@ -36,7 +36,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Corpus:
-    """The clips in a folder; all there is to know of them is in their names.
+    """The clips in a folder; all metadata is in their names.
 
     Raises:
         UserError: when there is none.
@@ -44,7 +44,7 @@ def read(path: Path, options: Options) -> Corpus:
     remarks: list[str] = []
     rows: dict[str, dict[str, str]] = {}
     stray: list[str] = []
-    # Of a clip's video and its sound alone, the video is the clip.
+    # If a clip exists as video and as audio only, use the video.
     for place in sorted(media_paths(path, remarks), key=lambda place: (is_sound(place), place)):
         match = _parsed(f"{path.name}/{place}")
         if match is None:

@@ -1,7 +1,6 @@
-"""Tables and lists of files as corpus owners, spreadsheets and operating systems write them.
+"""Reads tables and lists files as left by owners, spreadsheets and other systems.
 
-A table may have any line endings, a byte-order mark, UTF-16, or an old Windows encoding. Everything non-standard is reported in a
-remark.
+A table may have any line ends, a byte-order mark, UTF-16, or an old Windows encoding. Deviations are reported as remarks.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from affectscope.core.media.kinds import MEDIA, SOUND
 from affectscope.core.text import shown
 
 _SEPARATORS = ",;\t"
-# What git-lfs leaves in place of a file that it did not fetch.
+# A git-lfs pointer, in place of a file that was not fetched.
 _POINTER, _POINTER_SIZE = b"version https://git-lfs", 1024
-# UTF-32's marks begin with UTF-16's.
+# Order matters: UTF-32's marks begin with UTF-16's.
 _BOMS = {
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
@@ -33,7 +32,7 @@ _TITLES = {"cp1252": "Windows-1252", "utf-32": "UTF-32"} | dict.fromkeys(("utf-1
 _HEADING = 4096
 _SEPARATOR = re.compile(r'\A\s*"?sep=."?[ \t]*\n', re.IGNORECASE)
 _NAMED = 3
-# How files begin that are what their names say: (place, bytes). Whatever begins otherwise, or is as small, is looked into.
+# Magic bytes of media: (position, bytes). Files without them, or very small ones, are inspected.
 _BEGINNINGS: dict[str, tuple[tuple[int, bytes], ...]] = {
     ".flv": ((0, b"FLV"),), ".avi": ((0, b"RIFF"),), ".mkv": ((0, b"\x1a\x45\xdf\xa3"),), ".webm": ((0, b"\x1a\x45\xdf\xa3"),),
     ".mp4": ((4, b"ftyp"),), ".m4v": ((4, b"ftyp"),), ".mov": ((4, b"ftyp"), (4, b"moov"), (4, b"wide"), (4, b"mdat")),
@@ -42,10 +41,10 @@ _SMALL = 20_000
 
 
 def read_text(path: Path, remarks: list[str]) -> str:
-    """The content of a text file, with line endings ``\\n``.
+    r"""A text file's content, with lines ended by ``\n``.
 
     Raises:
-        UserError: if it can't be read, or is not text.
+        UserError: when it cannot be read, or is not text.
     """
     try:
         raw = path.read_bytes()
@@ -55,14 +54,14 @@ def read_text(path: Path, remarks: list[str]) -> str:
 
 
 def decoded(raw: bytes, name: str, remarks: list[str], remedy: str) -> str:
-    """Decode text in any of the encodings that spreadsheets write, with line endings ``\\n``.
+    r"""Text in any encoding that spreadsheets write, with lines ended by ``\n``.
 
     Args:
-        name: the file's name for messages.
-        remedy: what to do if it is not text, for messages.
+        name: the file's original name.
+        remedy: advice if it is not text.
 
     Raises:
-        UserError: if it is not text.
+        UserError: when it is not text.
     """
     encoding = _encoding(raw)
     try:
@@ -81,7 +80,7 @@ def _encoding(raw: bytes) -> str:
     marked = next((name for bom, name in _BOMS.items() if raw.startswith(bom)), "")
     if marked:
         return marked
-    # A heading is mostly ASCII, of which UTF-16 makes every second byte zero.
+    # A header is mostly ASCII, in which every second byte of UTF-16 is zero.
     for encoding, zeros in (("utf-16-le", raw[1:_HEADING:2]), ("utf-16-be", raw[:_HEADING:2])):
         if zeros.count(0) > 0.8 * len(zeros) > 1:
             return encoding
@@ -89,16 +88,16 @@ def _encoding(raw: bytes) -> str:
 
 
 def read_table(path: Path, needed: Collection[str], remarks: list[str], also: Collection[str] | None = None) -> pd.DataFrame:
-    """Read a table with a header; every cell is text without surrounding spaces.
+    """A table with a header; every cell is text, stripped of blanks.
 
-    The separator is the most frequent one in the header, because spreadsheets save a corpus's table with their own.
+    The delimiter is the most frequent candidate in the header, since a spreadsheet may have saved a corpus's table with its own.
 
     Args:
         needed: required columns.
-        also: optional columns to read; None reads all.
+        also: further columns to read if present; None reads all.
 
     Raises:
-        UserError: if it can't be read, or a required column is missing.
+        UserError: when it cannot be read, or a required column is missing.
     """
     text = _unmarked(read_text(path, remarks))
     heading = text.lstrip("\n").split("\n", 1)[0]
@@ -116,12 +115,12 @@ def read_table(path: Path, needed: Collection[str], remarks: list[str], also: Co
     missing = [name for name in needed if name not in table.columns]
     if missing:
         raise UserError(f"{path.name} has no column {missing[0]!r}: put back the table that the corpus came with.")
-    # A short row leaves cells that are no text.
+    # Rows that are too short have missing cells.
     return table.fillna("").apply(lambda column: column.str.strip())
 
 
 def columns_of(path: Path) -> list[str]:
-    """The header of a table; empty if it can't be read as one."""
+    """The headings of a table; empty if it cannot be read as one."""
     try:
         with path.open("rb") as file:
             raw = file.read(65536)
@@ -133,12 +132,12 @@ def columns_of(path: Path) -> list[str]:
 
 
 def _unmarked(text: str) -> str:
-    """A table without the line that tells Excel which separator it has."""
+    """A table without the line that tells Excel its separator."""
     return _SEPARATOR.sub("", text, count=1)
 
 
 def folded(name: str) -> str:
-    """A name, ignoring letter case and Unicode form."""
+    """A name, case-folded and Unicode-normalised."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
@@ -149,7 +148,7 @@ def numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
         UserError: with the first line that is not a number.
     """
     cells = table[column]
-    # 0,5 is a half where no cell has a point.
+    # A decimal comma, if no cell has a point.
     if cells.str.contains(r"\d*,\d+$").any() and not cells.str.contains(".", regex=False).any():
         cells = cells.str.replace(",", ".", regex=False)
     values = pd.to_numeric(cells.where(cells != ""), errors="coerce").astype(float)
@@ -161,10 +160,10 @@ def numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
 
 
 def once(table: pd.DataFrame, key: str, path: Path, remarks: list[str]) -> pd.DataFrame:
-    """The table with one row per ``key``; duplicate rows are dropped.
+    """The table indexed by ``key``. Duplicate rows are dropped.
 
     Raises:
-        UserError: if rows of one ``key`` contradict each other, or a row has none.
+        UserError: when two rows of one ``key`` differ, or a row has none.
     """
     if (table[key] == "").any():
         raise UserError(
@@ -185,18 +184,20 @@ def is_sound(place: str) -> bool:
 
 
 def media_paths(root: Path, remarks: list[str], suffixes: Collection[str] = MEDIA, skip: Collection[str] = ()) -> list[str]:
-    """The media under a folder, as paths relative to ``root``; without broken links, git-lfs pointers, and videos without a
-    picture that have an audio file of the same name next to them.
+    """The media under a folder, as paths relative to ``root``.
+
+    Left out are broken links, files that git-lfs did not fetch, and videos without a picture if there is a sound of the same
+    name.
 
     Args:
-        skip: folders to ignore, by the beginning of their names.
+        skip: folders to skip, by prefixes of their names.
     """
     places: list[str] = []
     absent: list[str] = []
     seen: set[str] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
-        # A link may lead back to where it lies.
+        # A link may form a cycle.
         if real in seen:
             folders.clear()
             continue
@@ -208,21 +209,21 @@ def media_paths(root: Path, remarks: list[str], suffixes: Collection[str] = MEDI
                 (places if _is_there(place) else absent).append(os.path.relpath(place, root))
     if absent:
         remarks.append(f"{_some(absent, 'file')} are links without content: fetch it (git lfs pull, git annex get).")
-    # Where nothing else has the name, whoever reads the clip is told what is wrong with it.
+    # Without another file of that name, the error is reported when the clip is read.
     sounds = {Path(place).stem for place in places if is_sound(place)}
     hollow = hollow_videos([place for place in places if not is_sound(place) and Path(place).stem in sounds], root, remarks)
     return [place for place in places if place not in hollow]
 
 
 def media_files(root: Path, remarks: list[str], suffixes: Collection[str] = MEDIA, skip: Collection[str] = ()) -> dict[str, str]:
-    """``media_paths`` by file name without suffix; of two with the same name, a video, or else the first by path."""
+    """``media_paths`` by name without suffix; for duplicates a video, or the first by path."""
     files: dict[str, str] = {}
     again: list[str] = []
     for place in media_paths(root, remarks, suffixes, skip):
         stem = Path(place).stem
         if stem in files:
             again.append(os.path.basename(place))
-        # A video has its sound with it, as a rule; a sound never has its picture.
+        # A video normally includes its sound.
         if stem not in files or (is_sound(files[stem]) and not is_sound(place)):
             files[stem] = place
     if again:
@@ -231,13 +232,13 @@ def media_files(root: Path, remarks: list[str], suffixes: Collection[str] = MEDI
 
 
 def sounds_named(path: Path, pattern: re.Pattern[str], corpus: str, unpack: str, remarks: list[str]) -> dict[str, re.Match[str]]:
-    """The audio files of a corpus whose file names contain all labels: file -> the match of the pattern.
+    """Sound files in a folder whose names contain all metadata: file -> match of ``pattern``.
 
     Args:
-        corpus: the name of the corpus, and ``unpack`` what to unpack into the folder, for messages.
+        corpus: its display name; ``unpack``: what to put into the folder if there is none.
 
     Raises:
-        UserError: if there are none.
+        UserError: when there is none.
     """
     media = media_files(path, remarks, SOUND)
     parsed = {media[name]: match for name in sorted(media) if (match := pattern.fullmatch(name))}
@@ -249,7 +250,7 @@ def sounds_named(path: Path, pattern: re.Pattern[str], corpus: str, unpack: str,
 
 
 def hollow_videos(places: Iterable[str], root: Path, remarks: list[str]) -> set[str]:
-    """Those of some videos without a picture that have an audio file of the same name; adds a remark."""
+    """The videos, of those with a sound of the same name, that contain no picture; these are reported."""
     hollow = {place for place in places if _is_hollow(root / place)}
     if hollow:
         remarks.append(f"{_some(sorted(hollow), 'video')} hold no picture: the sound of the same name is used.")
@@ -257,7 +258,7 @@ def hollow_videos(places: Iterable[str], root: Path, remarks: list[str]) -> set[
 
 
 def _is_hollow(video: Path) -> bool:
-    """Whether a file that is called a video holds none: too short for a picture, or not even begun as its kind begins."""
+    """Whether a video file contains no video: too small for a picture, or with the wrong magic bytes."""
     try:
         size = video.stat().st_size
         with video.open("rb") as file:
@@ -288,12 +289,12 @@ def _is_there(place: str) -> bool:
 
 
 def matched(ids: Iterable[str], files: dict[str, str], remarks: list[str]) -> pd.Series:
-    """Each clip's media, "" if there is none; adds remarks on how many there are, and on unmatched files."""
+    """Each clip's media file, "" where there is none; reports the counts, and files that match no clip."""
     index = pd.Index(list(ids))
     alike: dict[str, list[str]] = {}
     for name in set(files) - set(index):
         alike.setdefault(folded(name), []).append(name)
-    # Letter case and Unicode's form tell clips apart where nothing else does.
+    # Ignore case and Unicode normalisation where that is unambiguous.
     respelled = {clip: found[0] for clip in set(index) - set(files) if len(found := alike.get(folded(str(clip)), [])) == 1}
     files = {name: place for name, place in files.items() if name not in respelled.values()} | {
         clip: files[name] for clip, name in respelled.items()
@@ -311,7 +312,7 @@ def matched(ids: Iterable[str], files: dict[str, str], remarks: list[str]) -> pd
 
 
 def expect(count: int, should: int, what: str, remarks: list[str]) -> None:
-    """Add a remark if a corpus has another number of something than its owners published."""
+    """Report a count that differs from the one that the owners published."""
     if count != should:
         remarks.append(f"{count:,} {what}; the published corpus has {should:,}.")
 

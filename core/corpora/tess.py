@@ -1,7 +1,7 @@
-"""TESS: two Canadian women, 200 words, seven emotions, 2,800 clips of sound (Pichora-Fuller and Dupuis, 2020).
+"""TESS: two Canadian women, 200 words, seven emotions, 2,800 audio clips (Pichora-Fuller and Dupuis, 2020).
 
 Layout: doi.org/10.5683/SP2/E8H2MF. Files are called ``OAF_back_angry.wav``: the older or younger woman, the word, the emotion
-(``ps`` is pleasant surprise), in one folder or in one a woman and emotion (``OAF_angry``).
+(``ps`` is pleasant surprise), in one folder or in one per woman and emotion (``OAF_angry``).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CLIPS = 2800
 
 
 def recognises(path: Path) -> bool:
-    """A clip of its names, at most three folders below; a table of clips beside them makes it a user's own corpus."""
+    """Clips of its naming scheme, at most three levels below. A table of clips beside them makes it a user's own corpus."""
     if not path.is_dir() or clip_tables(path):
         return False
     patterns = (f"{'*/' * depth}[OYoy]*_*_*" for depth in range(4))
@@ -37,7 +37,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Corpus:
-    """The clips in a folder; all there is to know of them is in their names.
+    """The clips in a folder; all metadata is in their names.
 
     Raises:
         UserError: when there is none.

@@ -1,15 +1,16 @@
-"""The labels and features of VAVL's and AuxFormer's repositories, so that their users move over as they are.
+"""The labels and features of VAVL's and AuxFormer's repositories.
 
 Layout: github.com/ilucasgoncalves/VAVL and .../AuxFormer. Labels are CSV files,
 ``labels_consensus_<what>/label[s]_consensus_<k>.csv``, k being the partition, with the columns ``FileName`` (ending in .wav),
-then a column a class with its share of the votes or ``EmoAct, EmoVal, EmoDom`` (1..5), then ``SpkrID, Gender, Split_Set``
-(Train, Development, Test). Beside the label folders lie ``Audios/<clip>.wav`` and ``Face_features/<clip>.npy`` (VAVL: [T,
-1408], EfficientNet-B2 on the video's frames) or ``Videos/<clip>/<frame>.npy`` (AuxFormer: [50] each, EMOCA). A path may be a
-repository, its ``data`` folder, one corpus in it, a folder of such files, or one file. Features have no clock of their own:
-frames are spread over the length of the sound, and lie 1/30 s apart without one.
+then a column per class with its share of the votes or ``EmoAct, EmoVal, EmoDom`` (1..5), then ``SpkrID, Gender, Split_Set``
+(Train, Development, Test). Beside the label folders are ``Audios/<clip>.wav`` and ``Face_features/<clip>.npy`` (VAVL: [T, 1408],
+EfficientNet-B2 on the video's frames) or ``Videos/<clip>/<frame>.npy`` (AuxFormer: [50] each, EMOCA). A path may be a repository,
+its ``data`` folder, one corpus in it, a folder of such files, or one file. Features have no times: frames are spread evenly over
+the sound's duration, or 1/30 s apart without sound.
 
-As in the public code a class is the first with the largest share. ``EmoAct`` rises with arousal in these files (MSP-IMPROV's
-own ``Evaluation.txt`` counts the other way), so it is not turned round again. Attributes are brought from 1..5 to -1..1.
+As in the public code, the class is the first with the largest share. ``EmoAct`` increases with arousal in these files
+(MSP-IMPROV's own ``Evaluation.txt`` has the opposite direction), so it is not inverted. Attributes are rescaled from 1..5 to
+-1..1.
 """
 
 from __future__ import annotations
@@ -37,22 +38,22 @@ if TYPE_CHECKING:
 _ATTRIBUTES = {"EmoAct": "arousal", "EmoVal": "valence", "EmoDom": "dominance"}
 _SPLITS = {"train": "train", "development": "development", "test": "test"}
 _OWN = ("FileName", "SpkrID", "Gender", "Split_Set")
-# From one corpus's folder up to a repository.
+# Searched from a single corpus's folder up to a repository.
 _PLACES = ("*.csv", *(f"{above}labels_*/*.csv" for above in ("", "*/", "*/*/", "*/*/*/", "*/*/*/*/")))
 _MEDIA = ("Audios", "Videos", "Face_features", "Clips")
 _FRAME_RATE = 30.0
 
 
 def recognises(path: Path) -> bool:
-    """A table, or a folder with one somewhere under it, with the columns that these repositories have."""
+    """A table with the columns of these repositories, or a folder that contains one at some depth."""
     return _is_table(path) if path.is_file() else bool(_tables(path, first=True))
 
 
 def read(path: Path, options: Options) -> Corpus:
-    """The corpus of one table of labels, with the media and features that lie beside it.
+    """The corpus of one table of labels, with the media and features beside it.
 
     Raises:
-        UserError: when there are several tables to choose from, or the one is damaged.
+        UserError: when there are several tables to choose from, or the only one is damaged.
     """
     tables = [path] if path.is_file() else _wanted(path, options)
     if len(tables) != 1:
@@ -68,7 +69,7 @@ def read(path: Path, options: Options) -> Corpus:
 
 
 def describe(path: Path, options: Options) -> dict[str, Any] | None:
-    """What each of several tables holds; None for one alone."""
+    """Descriptions of the tables, if there are several; None for a single one."""
     if path.is_file() or options["labels"] or len(tables := _wanted(path, options)) < 2:
         return None
     files, missing = {}, []
@@ -112,7 +113,7 @@ def _wanted(path: Path, options: Options) -> list[Path]:
     if options["labels"]:
         wanted = options["labels"].rstrip("/")
         tables = [t for t in tables if wanted in (str(t.relative_to(path)), t.name, t.stem, t.parent.name)] or tables[:0]
-    # The partitions of one labelling are the same clips, split in other ways.
+    # Partitions of one labelling have the same clips in different splits.
     if len(tables) > 1 and len({table.parent for table in tables}) == 1:
         part = options["partition"] or "1"
         numbered = [table for table in tables if re.fullmatch(rf"labels?_consensus_{re.escape(part)}", table.stem)]
@@ -121,7 +122,7 @@ def _wanted(path: Path, options: Options) -> list[Path]:
 
 
 def _root(table: Path) -> Path:
-    """The folder of the corpus: where its media lie, or would."""
+    """The corpus's folder, where its media are expected."""
     if not table.parent.name.startswith("labels_"):
         return table.parent
     above = list(table.parents)[1:4]
@@ -132,7 +133,7 @@ def _media(root: Path, remarks: list[str]) -> dict[str, str]:
     folders = [name for name in ("Clips", "Videos", "Audios") if (root / name).is_dir()]
     media: dict[str, str] = {}
     for name in folders:
-        # AuxFormer's Videos hold a folder of features a clip, and no video.
+        # AuxFormer's Videos contains a folder of features per clip, but no video.
         if any(file.suffix.lower() in VIDEO | SOUND for file in (root / name).iterdir()):
             inside = media_files(root / name, remarks, VIDEO | SOUND)
             media = {**{clip: f"{name}/{file}" for clip, file in inside.items()}, **media}
@@ -150,7 +151,7 @@ def _labels(file: Path, remarks: list[str]) -> tuple[pd.DataFrame, tuple[str, ..
         raise UserError(
             f"{file.name} has the part {raw['Split_Set'].iloc[line]!r} in line {line + 2}: write Train, Development or Test."
         )
-    # MSP-IMPROV counts its women and its men from one each.
+    # MSP-IMPROV numbers its women and its men separately.
     sex = raw["Gender"].str.lower()
     short = raw["SpkrID"].str.fullmatch(r"\d{1,2}")
     speaker = raw["SpkrID"].where(~short, raw["Gender"].str[:1].str.upper() + raw["SpkrID"].str.zfill(2))
@@ -170,7 +171,7 @@ def _labels(file: Path, remarks: list[str]) -> tuple[pd.DataFrame, tuple[str, ..
 
 
 def _given(root: Path, table: pd.DataFrame, remarks: list[str]) -> dict[str, Given]:
-    """The features of the face that lie beside the labels."""
+    """The face features beside the labels."""
     faces, frames = root / "Face_features", root / "Videos"
     for folder, name, stream in ((faces, "efficientnet-b2", _of_array), (frames, "emoca", _of_frames)):
         clips = [clip for clip in table.index if _is_there(folder, str(clip))] if folder.is_dir() else []
@@ -212,13 +213,13 @@ def _of_frames(folder: str, dim: int, root: Path, row: pd.Series) -> Stream:
 
 
 def _number(file: Path) -> tuple[int, str]:
-    # The public code reads frames in whatever order the disk has them; their names hold their numbers.
+    # Sort by the numbers in the names; the public code reads frames in the disk's arbitrary order.
     digits = re.findall(r"\d+", file.stem)
     return int(digits[-1]) if digits else 0, file.stem
 
 
 def _load(file: Path) -> np.ndarray:
-    """An array of numbers; objects are never unpickled."""
+    """Load a numeric array; objects are never unpickled."""
     try:
         values = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

@@ -1,4 +1,4 @@
-"""One label per clip from the raters' votes: by plurality, with options for ties."""
+"""Aggregates raters' votes into one label per clip: plurality, with options for ties."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TIES = ("drawn", "dropped")
 
 
 def winners(counts: pd.DataFrame) -> pd.Series:
-    """The class with most votes in each row; several winners are joined by ":"; "" without a vote.
+    """The class with most votes in each row, joined by ":" for ties; "" without votes.
 
     Args:
         counts: [clips, classes], votes.
@@ -27,13 +27,13 @@ def winners(counts: pd.DataFrame) -> pd.Series:
 
 
 def shares(counts: pd.DataFrame) -> pd.DataFrame:
-    """Soft labels: the votes divided by the number of a clip's votes. NaN without a vote."""
+    """Soft labels: each class's share of a clip's votes. NaN without votes."""
     total = counts.sum(axis=1)
     return counts.div(total.where(total > 0), axis=0)
 
 
 def settled(winner: pd.Series, ties: str) -> pd.Series:
-    """One class for each row of ``winners``: of several, one drawn by the clip's name, or none ("")."""
+    """One class for each of ``winners``: ties are drawn by the clip's name, or dropped ("")."""
     several = winner.str.contains(":")
     if ties == "dropped":
         return winner.mask(several, "")
@@ -44,5 +44,5 @@ def settled(winner: pd.Series, ties: str) -> pd.Series:
 
 
 def _drawn(clip: str, among: Sequence[str]) -> str:
-    # By the name alone: the same everywhere, whatever else the corpus holds.
+    # Depends on the name only, so it is the same in every subset and everywhere.
     return among[int.from_bytes(hashlib.sha256(clip.encode()).digest()[:8]) % len(among)]

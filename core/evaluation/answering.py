@@ -1,4 +1,4 @@
-"""What each way to explain answers of one planted clip; ``core.evaluation.planted`` marks it."""
+"""The answer of each explanation method for one clip with a planted cue; ``core.evaluation.planted`` scores it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from affectscope.core.why.modality import Modality, by_modality
 from affectscope.core.why.moments import by_moment, span
 from affectscope.core.why.sound import SOUND, by_group
 
-# Frames are read as means over about as long, as one frame alone is as often noise.
+# Seconds over which frames are averaged, because single frames are noisy.
 _SMOOTH = 0.1
-# What of a cell of a heatmap a cue covers for it to be the cue's.
+# Share of a heatmap cell that a cue must cover for the cell to count as the cue's.
 _COVERED = 0.25
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one way says to one question of one clip.
+    """One method's answer to one question about one clip.
 
     Attributes:
         cue, modality: the cue's kind, and its modality.
-        given: the modality's, region's or group's name; seconds; a cell of the heatmap; None where nothing is said.
+        given: the name of the modality, region or group; seconds; a cell of the heatmap; None without an answer.
         true: the name; start and end in seconds; [SIDE, SIDE] bool, the cells of the cue.
     """
 
@@ -48,7 +48,7 @@ class Answer:
 
 
 def answers_to(question: Question, view: View | None, truth: Truth, cue: Cue, methods: Sequence[str] | None) -> Iterator[Answer]:
-    """Every way asked everything that it can answer."""
+    """The answers of all methods to all questions that apply to them."""
     modality = by_modality(question)
     for name, values in _modalities(modality).items():
         yield Answer("modality", name, cue.kind, cue.modality, _name(modality.names, values), cue.modality)
@@ -67,21 +67,21 @@ def answers_to(question: Question, view: View | None, truth: Truth, cue: Cue, me
 
 
 def _modalities(modality: Modality) -> dict[str, np.ndarray]:
-    """Way -> [N]: what the decision owes to each modality."""
+    """Method -> [N]: each modality's contribution to the decision."""
     scores = modality.scores[0]
     away = np.array([scores[-1] - scores[modality.without(name)] for name in modality.names])
     return {"Shapley value": modality.shapley[0], "alone": modality.alone[0], "taken away": away}
 
 
 def moments(question: Question, modality: Modality, name: str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Way, edges [W + 1] in seconds and values [W] of what each moment of a modality contributes to the decision."""
+    """Method, borders [W + 1] in seconds and each window's contribution [W] to the decision."""
     found = by_moment(question, modality)
     yield "window taken away", found.edges, found.away[name][0]
     yield "window alone", found.edges, found.alone[name][0]
 
 
 def _heard(question: Question, cue: Cue, methods: Sequence[str] | None, lasts: bool) -> Iterator[Answer]:
-    """Moments and descriptors of the sound, by every method that can read it."""
+    """Times and descriptors in the sound, by every method that applies."""
     checkpoint, times = question.checkpoint, question.streams[SOUND].times
     heads = tuple(head for head in checkpoint.spec.heads if SOUND in checkpoint.spec.modalities[head])
     place = checkpoint.spec.labels.index(question.explained)
@@ -103,7 +103,7 @@ def _heard(question: Question, cue: Cue, methods: Sequence[str] | None, lasts: b
 
 
 def _seen(question: Question, view: View, truth: Truth, cue: Cue, methods: Sequence[str] | None, lasts: bool) -> Iterator[Answer]:
-    """Regions, moments and places of the picture."""
+    """Regions, times and places in the picture."""
     points = view.points()
     true = cue.region or _most_of(truth, view, points)
     if (face := by_region(question, view)) is not None:
@@ -129,14 +129,14 @@ def _seen(question: Question, view: View, truth: Truth, cue: Cue, methods: Seque
 
 
 def _most_of(truth: Truth, view: View, points: np.ndarray) -> str | None:
-    """The region that a mark covers most of."""
+    """The region with the largest overlap with a mark."""
     there = view.faces.present
     inside = region_in_crop(np.asarray(truth.mask.any(0)), view.faces.boxes[there].mean(0), 64, 64)
     return _name(NAMES, (whole_of(points[there], 64, 64) * inside).mean((0, 2, 3)))
 
 
 def _looked(question: Question, view: View) -> np.ndarray:
-    """Which of the video's frames the road's pictures show."""
+    """Indices of the video frames that the road's pictures show."""
     from affectscope.core.explain.sight import faces_behind
 
     stream = question.streams[PICTURE]
@@ -145,7 +145,7 @@ def _looked(question: Question, view: View) -> np.ndarray:
 
 
 def cells_of(truth: Truth, view: View, cue: Cue) -> np.ndarray:
-    """[SIDE, SIDE] bool: the cells of a heatmap that the cue covers, or that lie beside one, while it is there."""
+    """[SIDE, SIDE] bool: heatmap cells that the cue covers while it is visible, and their neighbours."""
     during = (truth.times >= cue.start) & (truth.times <= cue.end)
     seen = (view.faces.times >= cue.start) & (view.faces.times <= cue.end) & view.faces.present
     if not during.any() or not seen.any():
@@ -156,7 +156,7 @@ def cells_of(truth: Truth, view: View, cue: Cue) -> np.ndarray:
 
 
 def region(maps: np.ndarray, points: np.ndarray) -> str | None:
-    """The region of the face with most of a heatmap [P, h, w] for its size; None of an empty map."""
+    """The face region with the highest density of a heatmap [P, h, w]; None for an empty map."""
     shares = shares_of(maps, points)
     area = whole_of(points, 64, 64).mean((0, 2, 3))
     return _name(NAMES, np.divide(shares, area, out=np.zeros(len(shares)), where=area > 0))
@@ -169,7 +169,7 @@ def middle(edges: np.ndarray, values: np.ndarray) -> float | None:
 
 
 def frames(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values [T] of single frames as those of windows about them, smoothed; edges [T + 1]."""
+    """Per-frame values [T] as windows around the frames, smoothed; borders [T + 1]."""
     if len(times) < 2:
         return np.array([*times, *times]), values
     step = float(np.median(np.diff(times)))

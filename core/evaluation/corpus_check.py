@@ -1,4 +1,4 @@
-"""Is a corpus as hard as it should be? Plain classifiers on pooled features, and a reader that knows real faces."""
+"""Checks a corpus's difficulty: simple classifiers on pooled features, and an encoder trained on real faces."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from affectscope.core.text import shown
 
 
 def pooled_accuracy(clips: Sequence[Clip], modalities: Sequence[str], folds: int = 5) -> float | None:
-    """Accuracy of logistic regression on features averaged over time, every speaker held out once.
+    """Accuracy of logistic regression on features averaged over time, with every speaker held out once.
 
-    None where fewer than two speakers or classes are known, or a class is that of one speaker alone, so that nothing can be held
-    out.
+    None with fewer than two speakers or classes, or if a class has one speaker only, so that it cannot be held out.
     """
     known = [clip for clip in clips if clip.labels["label"]]
     labels = np.array([c.labels["label"] for c in known])
@@ -40,10 +39,10 @@ def pooled_accuracy(clips: Sequence[Clip], modalities: Sequence[str], folds: int
 
 
 def reader_accuracy(clips: Sequence[Clip], corpus: Corpus) -> dict[str, Any]:
-    """How often the face encoder's own last layer, trained on real faces, names the emotion at the apex (seven classes).
+    """Accuracy of the face encoder's own last layer, trained on real faces, at the emotion's apex (seven classes).
 
-    Of the demo corpus full-intensity clips whose face shows the label; of others every clip with a face and a label that it
-    knows. Each answers by its mean probability over the apex frames, over all frames where nobody says which those are.
+    For the demo corpus, full-intensity clips whose face shows the label; for others, every clip with a face and a known label.
+    Probabilities are averaged over the apex frames, or over all frames if the apex is unknown.
     """
     right: dict[str, list[bool]] = {}
     acted = "visual_emotion" in corpus.table
@@ -69,7 +68,7 @@ def reader_accuracy(clips: Sequence[Clip], corpus: Corpus) -> dict[str, Any]:
 
 
 def check(clips: Sequence[Clip], corpus: Corpus) -> dict[str, Any]:
-    """Everything that the demo corpus promises of itself, measured; None for what another corpus cannot be asked.
+    """Measure everything that the demo corpus is designed for; None where a corpus lacks the annotation.
 
     Raises:
         UserError: when no clip has a label.

@@ -1,4 +1,4 @@
-"""A model's answers to clips that have lost frames, all draws of a clip at once."""
+"""A model's answers to clips with missing frames, with all draws of a clip in one batch."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def answers_by_draw(
     seed: int = 0,
     threads: int | None = None,
 ) -> list[Predictions]:
-    """The answers of each draw; of one where nothing is left to chance (no frame or every frame goes, or the tail).
+    """The answers of each draw; of a single one where nothing is random (no frames or all are removed, or the tail).
 
     Args:
-        batches: see ``collect``. Clips are known by their place in them.
-        threads: torch's from now on; None leaves them as they are.
+        batches: see ``collect``. Clips are identified by their position.
+        threads: torch's thread count from now on; None keeps it.
 
     Raises:
         UserError: as ``mask`` and ``collect`` do.
@@ -45,7 +45,7 @@ def answers_by_draw(
 
 
 def _parts(batches: Iterable[tuple[Batch, Tensor]], rows: int | None, draws: int) -> Iterator[tuple[Batch, Tensor]]:
-    """The batches in pieces that ``draws`` make ``rows`` of, or of one clip; as they are if ``rows`` is None."""
+    """Split the batches so that ``draws`` copies make ``rows`` rows, or one clip; unchanged if ``rows`` is None."""
     for batch, target in batches:
         size = len(batch) if rows is None else max(1, rows // draws)
         for start in range(0, len(batch), size):

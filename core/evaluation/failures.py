@@ -1,4 +1,4 @@
-"""Where a model goes wrong: each clip scored by one head, and the clips on which heads part ways."""
+"""Error analysis: each clip scored by one head, and clips on which heads disagree."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Modalities = Mapping[str, Sequence[str]]
 
 
 def cases(predictions: PredictionTable, head: str = DECISION, modalities: Modalities | None = None) -> pd.DataFrame:
-    """Every clip as one head sees it.
+    """Score every clip by one head.
 
     Args:
-        predictions: of a model that names classes.
+        predictions: of a classifier.
         head: a head, or "decision".
-        modalities: head -> what it draws on; a clip that has none of it says nothing about the head.
+        modalities: head -> the modalities that it uses; a clip with none of them has no evidence for the head.
 
     Returns:
-        A row a clip, by clip id: ``truth`` (missing where the corpus has no labels), ``predicted``, ``correct``, ``confidence``,
-        ``margin`` to the second answer, ``truth_share`` (what the true class got), ``disagreement``, ``attention_entropy``
-        and ``steadiness`` as in ``PredictionTable.table``, and ``evidence``: False where the head has only answered with the
-        prior.
+        A row per clip, by clip id: ``truth`` (missing where the corpus has no labels), ``predicted``, ``correct``,
+            ``confidence``, ``margin`` to the second class, ``truth_share`` (probability of the true class), ``disagreement``,
+            ``attention_entropy`` and ``steadiness`` as in ``PredictionTable.table``, and ``evidence``: False where the head
+            returned the prior.
     """
     shares, names = predictions.answers[head], np.array(predictions.outputs)
     ordered = np.sort(shares, 1)
@@ -50,21 +50,21 @@ def cases(predictions: PredictionTable, head: str = DECISION, modalities: Modali
 
 
 def evidence(predictions: PredictionTable, head: str, modalities: Modalities) -> np.ndarray:
-    """[N] bool: whether a clip has anything that the head draws on; the decision draws on everything."""
+    """[N] bool: whether a clip has any modality that the head uses; the decision uses all."""
     there = [predictions.present[m] for m in modalities.get(head, tuple(predictions.present)) if m in predictions.present]
     return np.any(there, axis=0) if there else np.ones(len(predictions.table), bool)
 
 
 def groups(predictions: PredictionTable, head: str, modalities: Modalities) -> dict[str, tuple[str, np.ndarray]]:
-    """Sets of clips worth looking at: id -> what a person reads, and [N] bool.
+    """Sets of clips worth inspecting: id -> display name, and [N] bool.
 
-    Beside the head's wrong and right answers: where another head is right and this one wrong, and where of the heads that draw
-    on a single modality only one is right. A head without evidence is never right.
+    The head's errors and correct predictions; errors where another head is right; and clips on which exactly one of the unimodal
+    heads is right. A head without evidence never counts as right.
     """
     scored = {h: cases(predictions, h, modalities) for h in (*predictions.heads, DECISION)}
     right = {h: (table["correct"] & table["evidence"]).to_numpy(bool) for h, table in scored.items()}
     correct = scored[head]["correct"].to_numpy(bool)
-    # Without a label an answer is neither.
+    # A prediction without a label is neither right nor wrong.
     wrong = ~correct & scored[head]["truth"].notna().to_numpy()
     name = head_title(head).lower()
     found = {"wrong": ("Wrong", wrong), "right": ("Right", correct), "all": ("All", np.ones(len(wrong), bool))}
@@ -79,7 +79,7 @@ def groups(predictions: PredictionTable, head: str, modalities: Modalities) -> d
 
 
 def confusion(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    """How often each true class (rows) got each answer (columns), over the labels of the model and those of the corpus."""
+    """The confusion matrix: true class (rows) by prediction (columns), over the labels of the model and of the corpus."""
     known = table[table["truth"].notna()]
     order = [*labels, *sorted(set(known["truth"].astype(str)) - set(labels))]
     counts = confusion_matrix(known["truth"].astype(str), known["predicted"].astype(str), labels=order) if len(known) else 0
@@ -89,9 +89,9 @@ def confusion(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
 def errors(
     predictions: PredictionTable, head: str = DECISION, attribute: str = "", modalities: Modalities | None = None
 ) -> pd.DataFrame:
-    """Every clip of a model of attributes: ``truth`` and ``predicted`` of one attribute, and ``error``, its absolute distance.
+    """For regression: each clip's ``truth``, ``predicted`` and absolute ``error`` of one attribute.
 
-    Clips that nobody labelled are left out.
+    Unlabelled clips are left out.
     """
     attribute = attribute or predictions.outputs[0]
     table = pd.DataFrame(index=predictions.table.index)

@@ -1,4 +1,4 @@
-"""One clip's answers at every share of sound and picture, computed at once, so that a page can follow a hand without asking."""
+"""One clip's answers for every combination of kept audio and visual shares, precomputed for the browser."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from affectscope.core.models.base import ModelSpec
 from affectscope.core.perturbation import Perturbation, attention_by_frame, filled, orders, padded, perturb, stays
 from affectscope.core.streams import Batch, Stream
 
-# Part of every key: raise it whenever a grid changes.
+# Part of every cache key: raise it whenever a grid changes.
 GRID_VERSION = 5
-# Nearly nothing is another thing than nothing: the share of 1 percent keeps the two apart.
+# 1 percent is included because almost nothing differs from nothing.
 SHARES = (0, 1, 5, *range(10, 101, 10))
-# For models that are given pixels: they think a hundred times as long about a clip.
+# For models that take pixels, which are a hundred times as slow.
 COARSE = (0, 1, 25, 50, 75, 100)
 _PIXELS = 1000
 DECISION = "decision"
@@ -31,12 +31,12 @@ _CHUNK_FRAMES = 16_000
 
 @dataclass(frozen=True)
 class Strip:
-    """One modality of the clip: its present frames, and in which order they go.
+    """One modality of the clip: its present frames, and the order of their removal.
 
     Attributes:
         times: [T] seconds.
-        rank: [T], when a frame goes, 0 first; -1 where nothing is present.
-        weight: [T], how much the untouched pass attended to it, 1 for the most; empty where the model does not say.
+        rank: [T], order of removal, 0 first; -1 for absent frames.
+        weight: [T], the attention to it in the whole clip, relative to the maximum; empty without attention.
     """
 
     times: np.ndarray
@@ -46,11 +46,11 @@ class Strip:
 
 @dataclass(frozen=True)
 class Grid:
-    """Predictions at every combination of shares.
+    """Predictions for every combination of shares.
 
     Attributes:
-        modalities: in the order of the axes; the last one moves fastest.
-        shares: percent that stays, rising; node (i, j) is at row i * len(shares) + j.
+        modalities: in the order of the axes; the last one varies fastest.
+        shares: percent kept, increasing; node (i, j) is at row i * len(shares) + j.
         answers: head, "decision" first -> [N, outputs]: probabilities, or values.
         evidence: head -> [N] bool.
         strips: modality -> its frames.
@@ -67,7 +67,7 @@ class Grid:
     duration: float
 
     def to_json(self) -> str:
-        """What the browser reads; numbers as near as single precision has them."""
+        """JSON for the browser; numbers have single precision."""
         return json.dumps(
             {
                 "modalities": self.modalities, "shares": self.shares, "task": self.task, "labels": self.labels,
@@ -84,7 +84,7 @@ class Grid:
 
 
 def shares_for(spec: ModelSpec) -> tuple[int, ...]:
-    """As many as a person can wait for."""
+    """The shares that can be computed in an acceptable time."""
     return COARSE if max(spec.inputs.values()) > _PIXELS else SHARES
 
 
@@ -97,12 +97,13 @@ def response_grid(
     shares: tuple[int, ...] | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Grid:
-    """Ask about one clip at all combinations of ``shares`` of its modalities.
+    """Evaluate one clip at all combinations of ``shares`` of its modalities.
 
     Args:
-        streams: as the model wants them.
-        shares: percents that stay; ``shares_for`` where None.
-        change: pattern, imputation, seed and burst; its own shares do not matter. Drawn frames have no shares: they go at random.
+        streams: model input.
+        shares: percentages kept; default: ``shares_for``.
+        change: pattern, imputation, seed and burst; its own shares are ignored. Drawn spans have no order: their frames are
+            removed at random.
 
     Raises:
         UserError: as ``core.perturbation.filled`` and ``orders`` do.
@@ -137,10 +138,10 @@ def response_grid(
 
 @torch.inference_mode()
 def answer(checkpoint: Checkpoint, batch: Batch, near: Nearness | None = None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """By head, "decision" first: probabilities or values [B, outputs] over the clip, and whether there was evidence [B].
+    """By head, "decision" first: probabilities or values [B, outputs] per clip, and evidence [B].
 
     Args:
-        near: how near the clip is whose frames were taken away, of which all rows are.
+        near: familiarity of the whole clip, for batches of its perturbed versions.
     """
     spec = checkpoint.spec
     batch = batch.to(checkpoint.model.prior.device)
@@ -153,7 +154,7 @@ def answer(checkpoint: Checkpoint, batch: Batch, near: Nearness | None = None) -
 
 
 def answer_to(checkpoint: Checkpoint, streams: Mapping[str, Stream], change: Perturbation) -> dict[str, list[float]]:
-    """What each head says of the clip with exactly these frames gone, head -> [outputs]."""
+    """Each head's answer with exactly these frames removed, head -> [outputs]."""
     given = perturb(change, streams, checkpoint).streams
     near = nearness(checkpoint, Batch.collate([streams], checkpoint.spec.inputs))
     by_head, _ = answer(checkpoint, Batch.collate([given], checkpoint.spec.inputs), near)
@@ -163,7 +164,7 @@ def answer_to(checkpoint: Checkpoint, streams: Mapping[str, Stream], change: Per
 def _at_shares(
     change: Perturbation, modality: str, stream: Stream | None, rank: np.ndarray | None, shares: tuple[int, ...], length: int
 ) -> Tensor:
-    """[shares, T] bool: what is left of a modality at each share."""
+    """[shares, T] bool: the frames of a modality kept at each share."""
     if stream is None:
         return torch.zeros(len(shares), length, dtype=torch.bool)
     at = [stays(replace(change, keep={modality: share}), modality, stream, rank) for share in shares]

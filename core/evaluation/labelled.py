@@ -1,4 +1,4 @@
-"""The clips of a corpus that a model can be measured on: those whose label it has, under its own name or another."""
+"""The clips of a corpus on which a model can be evaluated: those with one of its labels, or a synonym of one."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _NAMED = 8
 
 
 def labelled_for(corpus: Corpus, spec: ModelSpec, aliases: Mapping[str, str] | None = None) -> tuple[Corpus, list[str]]:
-    """The corpus without the clips that say nothing of a model, its labels in the model's words; and what was done, in sentences.
+    """The corpus restricted to usable clips, with its labels translated to the model's; and what was done, in sentences.
 
     Args:
-        aliases: a label of the corpus -> the model's class that it is. Letter case and adjectives (sad for sadness) need none.
+        aliases: a label of the corpus -> the model's class. Letter case and adjectives (sad for sadness) need none.
 
     Raises:
-        UserError: when an alias names no class or no label, or no clip is left.
+        UserError: when an alias names an unknown class or label, or no clip is left.
     """
     if spec.task != "classification" or corpus.table.empty:
         return corpus, []
@@ -54,7 +54,7 @@ def labelled_for(corpus: Corpus, spec: ModelSpec, aliases: Mapping[str, str] | N
 
 
 def left_out(corpus: Corpus, spec: ModelSpec, aliases: Mapping[str, str] | None = None) -> dict[str, int]:
-    """What ``labelled_for`` leaves out: label -> clips, the most first; "" for clips without a label."""
+    """What ``labelled_for`` leaves out: label -> number of clips, largest first; "" for clips without a label."""
     if spec.task != "classification" or corpus.table.empty:
         return {}
     labels = corpus.table["label"].fillna("").astype(str).str.strip()
@@ -71,7 +71,7 @@ def _check(aliases: Mapping[str, str], spec: ModelSpec, labels: set[str], corpus
 
 
 def _meant(label: str, spec: ModelSpec, aliases: Mapping[str, str]) -> str:
-    """The class that a label is; nothing where it is none."""
+    """The model's class for a label; empty if there is none."""
     if label in aliases or label in spec.labels:
         return aliases.get(label, label)
     plain = label.casefold()

@@ -1,13 +1,13 @@
-"""Missing data, made to order: what becomes of an answer when a modality, or some of its frames, are not there.
+"""Simulates missing data: removes a modality, or some of its frames.
 
-- goncalves2022robust, section 5.2.1: the whole of one modality is cut away ("modality clipping").
-- goncalves2022robust, section 5.2.2, and goncalves2025versatile, section V-B: of one modality 0 to 90 % of the frames, chosen at
+- goncalves2022robust, section 5.2.1: one whole modality is removed ("modality clipping").
+- goncalves2022robust, section 5.2.2, and goncalves2025versatile, section V-B: 0 to 90 % of one modality's frames, chosen at
   random, in steps of 10 %.
 - parthasarathy2020detecting, section 5.1: any share of either modality up to all of it, chosen at random, in ten trials.
-- Bursts (a face turned away, a line that drops) and a tail (a stream that ends early) are this project's own.
+- Bursts (a face turned away, a connection lost) and the tail (a stream that ends early) are this project's own.
 
-The papers put zeros in place of what is missing (``fill="zeros"``): zeros of what a model takes, which is the training mean where
-features are normalised. Here it is absent unless that is asked for: nothing of it reaches a model but that it is not there.
+The papers replace missing frames by zeros (``fill="zeros"``) in the model's input, that is by the training mean where features
+are normalised. The default here is to mark them absent, so that the model only knows that they are missing.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Fill = Literal["absent", "zeros"]
 
 @dataclass(frozen=True)
 class Missing:
-    """What of one modality is missing.
+    """Which part of one modality is missing.
 
     Attributes:
-        rate: the share of a clip's present frames, 0 to 1: of n frames ``round(rate * n)`` go, no more and no fewer.
-        pattern: frames here and there, in runs ("burst"), or the last ones ("tail").
-        length: frames of a burst, at most. Bursts of a clip are of nearly the same length; two may touch.
-        fill: what is missing is absent, or zeros, which a model takes for frames.
+        rate: share of a clip's present frames, 0 to 1: exactly ``round(rate * n)`` of n frames are removed.
+        pattern: single frames, runs ("burst"), or the last ones ("tail").
+        length: maximum frames per burst. The bursts of a clip have nearly equal lengths; two may touch.
+        fill: removed frames become absent, or zeros that count as frames.
     """
 
     modality: str
@@ -59,19 +59,19 @@ class Missing:
 
 
 def mask(batch: Batch, *missing: Missing, draws: int = 1, seed: int = 0, clips: Sequence[int] | None = None) -> Batch:
-    """Make frames absent, or zeros, as many times as there are draws.
+    """Remove frames, once for each draw.
 
-    What a clip loses depends on the seed, the draw, the modality and the clip's number alone: not on padding, on its neighbours
-    in the batch, on how many draws there are or on what else is missing. Frames that go at one rate at random are also gone at
-    every higher rate of the same draw, so that a curve over rates is not rough by chance.
+    What a clip loses depends only on the seed, the draw, the modality and the clip's number: not on padding, the rest of the
+    batch, the number of draws or other missing modalities. Frames removed at random at one rate are also removed at every higher
+    rate of the same draw, so that curves over rates are smooth.
 
     Args:
-        missing: one for each modality that loses something.
-        clips: [B], a number for each clip that is its own throughout a corpus; their places in the batch where none are given.
+        missing: one for each modality that loses frames.
+        clips: [B], a number that identifies each clip within the corpus; default: the position in the batch.
 
     Returns:
-        ``draws`` copies of the batch, one after the other: row d * B + b is draw d of clip b. The targets that go with it are
-        ``repeated(target, draws)``. Of one clip, the copies of what it keeps whole share their memory.
+        ``draws`` copies of the batch, concatenated: row d * B + b is draw d of clip b. The matching targets are
+            ``repeated(target, draws)``. With one clip, copies share the memory of unchanged modalities.
 
     Raises:
         UserError: where a modality is not in the batch, or is named twice.
@@ -99,14 +99,14 @@ def mask(batch: Batch, *missing: Missing, draws: int = 1, seed: int = 0, clips: 
 
 
 def repeated(rows: Tensor, draws: int) -> Tensor:
-    """[B, ...] as often as there are draws, one after the other: [draws * B, ...]. One row becomes many without a copy."""
+    """Repeat [B, ...] ``draws`` times: [draws * B, ...]. A single row is expanded without a copy."""
     if len(rows) == 1:
         return rows.expand(draws, *rows.shape[1:])
     return rows.repeat(draws, *[1] * (rows.ndim - 1))
 
 
 def _lost(missing: Missing, present: Tensor, clips: Sequence[int], draws: int, seed: int) -> Tensor:
-    """[draws * B, T] bool, the frames to go: all computed among the present frames of a clip, in their order."""
+    """[draws * B, T] bool, the frames to remove; rates count the present frames of a clip."""
     frames = present.sum(1)
     # In float64, as Python rounds.
     count = (missing.rate * frames.double()).round().long()
@@ -120,7 +120,7 @@ def _lost(missing: Missing, present: Tensor, clips: Sequence[int], draws: int, s
 
 
 def _scores(modality: str, clips: Sequence[int], draws: int, length: int, seed: int) -> Tensor:
-    """[draws * B, T] random numbers, a stream for each draw of each clip: a longer one begins as a shorter one does."""
+    """[draws * B, T] random numbers, one generator per draw and clip: a longer sequence starts with the shorter one."""
     name = zlib.crc32(modality.encode())
     streams = [np.random.default_rng([seed, name, draw, clip]) for draw in range(draws) for clip in clips]
     return torch.from_numpy(np.stack([random.random(length) for random in streams]))
@@ -129,7 +129,7 @@ def _scores(modality: str, clips: Sequence[int], draws: int, length: int, seed: 
 def _runs(frames: Tensor, count: Tensor, length: int, scores: Tensor) -> Tensor:
     """[R, T] bool: ``count`` [R] of the first ``frames`` [R] places, in runs of at most ``length``.
 
-    The runs and the frames that stay are put in random order: the lowest scores become runs.
+    Runs and kept frames are shuffled: the lowest scores become runs.
     """
     place = torch.arange(scores.shape[1], device=scores.device)
     runs = (count + length - 1) // length

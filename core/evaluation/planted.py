@@ -1,12 +1,9 @@
-"""The test on planted cues: does an explanation find the planted cue of a clip, its modality, time and face region?
+"""The exam: does an explanation find a cue planted in a clip, its modality, its time, and its place in the face?
 
-Every explanation method is tested on every question that it can answer: the values of ``core.why``, and each entry of
-``METHODS``. The explained class is that of the cue. Each share is compared with the chance level: how often the same outputs
-would be correct for the other clips' cues, over all pairs, so that a constant output scores no better than chance. A clip is
-used only if the cue made the prediction: the cue's class is predicted, but not for the same clip without the cue or, if there
-is no such clip, not for most
-    clips
-of the same person without a cue.
+Every method in ``core.why`` and ``METHODS`` answers every question that applies to it, for the cue's class. Each accuracy is
+compared with chance: how often the same answers would be right for the other clips' cues, over all pairs, so that a constant
+answer gains nothing. Only clips whose prediction the cue caused are used: its class is predicted, but not for the same clip
+without the cue, or if there is none, not for most of the speaker's clips without a cue.
 """
 
 from __future__ import annotations
@@ -27,7 +24,7 @@ from affectscope.core.metrics.intervals import wilson
 from affectscope.core.why import Question, View
 
 NEAR = 0.15
-"""Seconds that the middle of what is named may lie from the middle of the cue."""
+"""Maximum distance in seconds between the middle of the answer and the middle of the cue."""
 TARGETS = {"modality": 0.95, "time": 0.90, "region": 0.80, "shortcut": 0.95}
 SHORTCUTS = ("mark", "beep")
 Asked = Callable[[str, str], tuple[Question, View | None]]
@@ -35,13 +32,13 @@ Asked = Callable[[str, str], tuple[Question, View | None]]
 
 @dataclass(frozen=True)
 class Row:
-    """How one way answered one question.
+    """One method's score on one question.
 
     Attributes:
         question: "modality", "time", "region", "place", "descriptors", or "shortcut".
-        cues: the modality of the cues, or "all".
-        low, high: of ``share``, 95 % (Wilson).
-        chance: share of right answers where each is compared with the cues of all other clips.
+        cues: the modality of the cues in question, or "all".
+        low, high: 95 % interval of ``share`` (Wilson).
+        chance: share of right answers when each is compared with the cues of all other clips.
     """
 
     question: str
@@ -56,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Use:
-    """Whether the model uses a cue: how often it names the cue's class with it, and of the clips without a cue of that class."""
+    """Whether the model uses a cue: how often its class is predicted with it, and on clips without a cue of that class."""
 
     cue: str
     clips: int
@@ -67,7 +64,7 @@ class Use:
 
 @dataclass(frozen=True)
 class Exam:
-    """The results. Of ``clips`` clips with a cue, the cue made the prediction in ``asked`` clips, which were evaluated."""
+    """The result: of ``clips`` clips with a cue, ``asked`` were used, because the cue caused the prediction."""
 
     rows: tuple[Row, ...]
     uses: tuple[Use, ...]
@@ -75,7 +72,7 @@ class Exam:
     clips: int
 
     def best(self, question: str, cues: str = "all") -> Row | None:
-        """The way that answered a question best."""
+        """The method with the best score on a question."""
         of = [row for row in self.rows if (row.question, row.cues) == (question, cues)]
         return max(of, key=lambda row: (row.share, -row.chance), default=None)
 
@@ -89,14 +86,14 @@ def examine(
     slow: int | None = None,
     progress: Callable[[str, float], None] = lambda stage, share: None,
 ) -> Exam:
-    """Examine every way to explain on a corpus with planted truth.
+    """Test explanation methods on a corpus with planted cues.
 
     Args:
-        asked: clip, class that is explained ("": the model's own) -> the clip as ``core.why`` takes it.
-        methods: of ``METHODS``; all that can read the model, if left out.
-        every: ask of the cue's class even where the cue did not make it, as of a model that has learnt nothing.
-        most: of the clips with a cue that are evaluated, at most this many.
-        slow: slow methods (``Method.slow``) are evaluated on at most this many.
+        asked: (clip, explained class or "" for the model's own) -> the clip's question and view for ``core.why``.
+        methods: in ``METHODS``; default: all that apply to the model.
+        every: use clips even where the cue did not cause the prediction, for example with an untrained model.
+        most: maximum number of clips.
+        slow: maximum number of clips for slow methods (``Method.slow``).
     """
     answers, named_cues, count = [], [], 0
     clips = [str(clip) for clip in corpus.table.index]
@@ -114,7 +111,7 @@ def examine(
         named_cues.append((cue, named(clip)))
         if cue is None or truth is None or (most is not None and count >= most):
             continue
-        # What is said without the cue too may rest on something else: on who speaks, say.
+        # If the class is predicted without the cue too, the prediction may have another cause, such as the speaker.
         anyway = [named(other) == cue.label for other in without.get(clip, ())]
         made = named(clip) == cue.label and 2 * sum(anyway) <= len(anyway)
         if not (every or made):
@@ -130,7 +127,7 @@ def examine(
 
 
 def _without(corpus: Corpus) -> dict[str, list[str]]:
-    """Clip -> the same clip without a cue (column ``of``), or, of corpora that have no such, its speaker's clips without one."""
+    """Clip -> the same clip without a cue (column ``of``), or if there is none, its speaker's clips without one."""
     table = corpus.table
     if "cue" not in table:
         return {}
@@ -142,7 +139,7 @@ def _without(corpus: Corpus) -> dict[str, list[str]]:
 
 
 def table(answers: Sequence[tuple[str, Answer]]) -> Iterator[Row]:
-    """A row for each question and way: by the cues' modality, and of all where a way answers of several."""
+    """A row per question and method: by the cues' modality, and over all where a method covers several."""
     groups: dict[tuple[str, str, str], list[Answer]] = defaultdict(list)
     for _, answer in [*answers, *_shortcuts(answers)]:
         if answer.question not in ("modality", "shortcut"):
@@ -154,7 +151,7 @@ def table(answers: Sequence[tuple[str, Answer]]) -> Iterator[Row]:
 
 
 def hit(question: str, given: Any, true: Any) -> bool:
-    """Whether an answer is right; None, which says nothing, is not."""
+    """Whether an answer is right; None (no answer) is wrong."""
     if given is None:
         return False
     if question == "time":
@@ -167,7 +164,7 @@ def hit(question: str, given: Any, true: Any) -> bool:
 
 
 def chance(answers: Sequence[Answer]) -> float:
-    """How often each answer would be right of each other clip's truth; NaN of a single one."""
+    """How often each answer would be right for every other clip; NaN with a single one."""
     pairs = [
         hit(answer.question, answer.given, other.true)
         for i, answer in enumerate(answers)
@@ -178,7 +175,7 @@ def chance(answers: Sequence[Answer]) -> float:
 
 
 def uses(found: Iterable[tuple[Cue | None, str]]) -> Iterator[Use]:
-    """For each kind of cue, how often its class is named with it, and without any cue of that class."""
+    """For each kind of cue, how often its class is predicted with it, and without any cue of that class."""
     found = list(found)
     for kind in dict.fromkeys(cue.kind for cue, _ in found if cue is not None):
         own = [(cue, name) for cue, name in found if cue is not None and cue.kind == kind]
@@ -189,7 +186,7 @@ def uses(found: Iterable[tuple[Cue | None, str]]) -> Iterator[Use]:
 
 
 def _shortcuts(answers: Sequence[tuple[str, Answer]]) -> Iterator[tuple[str, Answer]]:
-    """A shortcut is found where the modality is right (Shapley value) and, of a mark, its place, of a beep, its time."""
+    """A shortcut counts as found if its modality is right (Shapley value) and so is a mark's place, or a beep's time."""
     modality = {clip: answer for clip, answer in answers if answer.question == "modality" and answer.method == "Shapley value"}
     for clip, answer in answers:
         wanted = {"mark": "place", "beep": "time"}.get(answer.cue)

@@ -1,4 +1,4 @@
-"""Whether an explanation can be trusted: marks against a corpus whose truth is known."""
+"""Checks explanations against a corpus with known truth: the pointing game."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Pointing:
     """The pointing game (Zhang et al. 2016) over many frames.
 
     Attributes:
-        frames: how many were asked: the apex frames with a face.
+        frames: number of frames: those at the apex with a face.
         hits: share of frames whose heatmap has its maximum inside the true region.
-        chance: the region's mean share of the face crop, which is where the maximum can fall.
+        chance: the region's mean share of the face crop, where the maximum can fall.
     """
 
     frames: int
@@ -35,10 +35,10 @@ class Pointing:
 def pointing_game(
     analyze: Callable[[Path, str], Timeline], corpus: Corpus, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, Pointing]:
-    """Play the game at the apex frames of every clip whose face shows its emotion, by head.
+    """Play the game at the apex frames of every clip whose face shows its emotion, per head.
 
     Args:
-        analyze: what is drawn of a media file when a class is explained; it is asked to explain the true label.
+        analyze: (media file, class to explain) -> timeline; called with the true label.
     """
     found: dict[str, list[tuple[bool, float]]] = {}
     for done, clip in enumerate(corpus.table.index):
@@ -60,7 +60,7 @@ def _apex_frames(timeline: Timeline, heatmap: Heatmap, truth: Truth) -> list[tup
         if start <= time <= end and np.isfinite(timeline.boxes[index]).all():
             mask = truth.mask[int(np.abs(truth.times - time).argmin())]
             inside = region_in_crop(mask, timeline.boxes[index], heatmap.height, heatmap.width)
-            # A map without any weight points nowhere, and so misses.
+            # An empty map counts as a miss.
             hit = values.any() and inside.flat[values.argmax()] > 0.5
             found.append((bool(hit), float(inside.mean())))
     return found

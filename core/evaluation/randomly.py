@@ -1,4 +1,4 @@
-"""A model that has learnt nothing: what an explanation says of it can only be chance, or not about the model."""
+"""An untrained model as a baseline: its explanations can only be chance, or independent of the model."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from affectscope.core.trust.randomised import untrained
 
 
 def random_like(checkpoint: Checkpoint, seed: int = 0) -> Checkpoint:
-    """The checkpoint with fresh weights; nothing is known of its confidence."""
+    """The checkpoint with random weights, and without calibration."""
     model = cast(AVModel, untrained(checkpoint.model, seed))
     return replace(checkpoint, model=model.eval(), known=None, digest=f"{checkpoint.digest} random {seed}")

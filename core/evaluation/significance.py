@@ -1,8 +1,8 @@
-"""The papers' tests of significance, on scores of seeds or on correlations, and those that our own verdicts stand on.
+"""The papers' significance tests, on scores per seed or on correlations, and the tests behind our own verdicts.
 
-Seeds draw their splits from the same clips, so that most training clips of two seeds are the same and their scores are not
-independent: a plain t-test finds differences too often. ``corrected_pairs`` widens the error by what the sets share (C. Nadeau
-and Y. Bengio, Inference for the Generalization Error, Machine Learning 52, 2003).
+Seeds draw their splits from the same clips, so the training sets of two seeds overlap, and their scores are not independent: a
+plain t-test finds differences too often. ``corrected_pairs`` increases the variance accordingly (C. Nadeau and Y. Bengio,
+Inference for the Generalization Error, Machine Learning 52, 2003).
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from scipy import stats
 
 from affectscope.core.errors import UserError
 
-# Scores of one run, summed in another order, differ by rounding; a test must not find that they all differ in the same direction.
+# Scores of one run summed in another order differ by rounding; a test must not take that for a consistent difference.
 _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Significance:
-    """What a test says.
+    """A test's result.
 
     Attributes:
-        test: its name, as a table's caption gives it.
-        statistic: t or z, positive where the first is larger; infinite where all differences are the same and not 0.
+        test: its name, as in a table's caption.
+        statistic: t or z, positive where the first is larger; infinite where all differences are equal and not 0.
         p: never NaN.
         n: pairs of a matched test, else values (or samples under the correlations) of both sides together.
         alpha: the level below which ``p`` is significant.
-        difference: the first's mean (or correlation) less the second's.
+        difference: the first's mean (or correlation) minus the second's.
     """
 
     test: str
@@ -46,14 +46,15 @@ class Significance:
 
 
 def matched_pairs(ours: Sequence[float], theirs: Sequence[float], alpha: float = 0.05) -> Significance:
-    """Is ``ours`` better? One-tailed matched-pair t-test (goncalves2022robust, section 4.4; goncalves2022auxformer, section 5:
-    scores of 20 seeds, p < 0.05).
+    """Is ``ours`` better? One-tailed matched-pair t-test.
+
+    goncalves2022robust, section 4.4, and goncalves2022auxformer, section 5: scores of 20 seeds, p < 0.05.
 
     Args:
-        ours, theirs: a score for each seed, larger is better, the same seeds in the same order. Equal scores give p = 0.5.
+        ours, theirs: a score per seed, larger is better, the same seeds in the same order. Equal scores give p = 0.5.
 
     Raises:
-        UserError: with fewer than two pairs, scores without a partner, or scores that are not numbers.
+        UserError: with fewer than two pairs, unpaired scores, or scores that are not numbers.
     """
     a, b = _pairs(ours, theirs)
     difference = _rounded(a - b, a, b)
@@ -67,18 +68,18 @@ def matched_pairs(ours: Sequence[float], theirs: Sequence[float], alpha: float =
 def corrected_pairs(
     ours: Sequence[float], theirs: Sequence[float], ratio: float, margin: float = 0.0, alpha: float = 0.05
 ) -> Significance:
-    """Is ``ours`` better than ``theirs`` less ``margin``? One-tailed corrected resampled t-test over splits that overlap.
+    """Is ``ours`` better than ``theirs`` minus ``margin``? One-tailed corrected resampled t-test over overlapping splits.
 
-    The variance of the mean of k differences is taken as (1 / k + ``ratio``) times that of the differences (Nadeau and Bengio
-    2003), with k - 1 degrees of freedom. With a margin above 0 this is the test of non-inferiority: it is significant where
-    ``ours`` is not worse by the margin or more.
+    The variance of the mean of k differences is (1 / k + ``ratio``) times that of the differences (Nadeau and Bengio 2003), with
+    k - 1 degrees of freedom. With a margin above 0 this is a non-inferiority test: it is significant where ``ours`` is less than
+    the margin worse.
 
     Args:
-        ours, theirs: a score for each split, larger is better, the same splits in the same order.
-        ratio: test clips for each training clip; 0 makes it the plain matched-pair test.
+        ours, theirs: a score per split, larger is better, the same splits in the same order.
+        ratio: test clips per training clip; 0 gives the plain matched-pair test.
 
     Raises:
-        UserError: with fewer than two pairs, scores without a partner, or scores that are not numbers.
+        UserError: with fewer than two pairs, unpaired scores, or scores that are not numbers.
     """
     difference, mean, error = _paired(ours, theirs, ratio)
     name = "one-tailed corrected resampled t-test" + (", non-inferiority" if margin else "")
@@ -90,7 +91,7 @@ def corrected_pairs(
 
 
 def interval(ours: Sequence[float], theirs: Sequence[float], ratio: float, level: float = 0.95) -> tuple[float, float]:
-    """The confidence interval of the mean difference that belongs to ``corrected_pairs``, two-sided.
+    """The two-sided confidence interval of the mean difference that matches ``corrected_pairs``.
 
     Raises:
         UserError: as ``corrected_pairs`` does.
@@ -101,9 +102,9 @@ def interval(ours: Sequence[float], theirs: Sequence[float], ratio: float, level
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """p-values of a family, adjusted so that the chance of any false finding in it stays below alpha (S. Holm 1979).
+    """Holm-adjusted p-values of a family, which keep the chance of any false positive in it below alpha (S. Holm 1979).
 
-    The i-th smallest of m is multiplied by m - i + 1; none falls below a smaller one's, and none exceeds 1.
+    The i-th smallest of m is multiplied by m - i + 1; none is below a smaller one's, and none exceeds 1.
     """
     adjusted, least = [1.0] * len(values), 0.0
     for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
@@ -113,7 +114,7 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def _paired(ours: Sequence[float], theirs: Sequence[float], ratio: float) -> tuple[np.ndarray, float, float]:
-    """The differences, their mean and its corrected standard error, 0 where they never vary."""
+    """The differences, their mean and its corrected standard error, 0 where they are constant."""
     a, b = _pairs(ours, theirs)
     difference = _rounded(a - b, a, b)
     mean = float(difference.mean())
@@ -123,11 +124,11 @@ def _paired(ours: Sequence[float], theirs: Sequence[float], ratio: float) -> tup
 
 
 def two_tailed(ours: Sequence[float], theirs: Sequence[float], alpha: float = 0.05) -> Significance:
-    """Do the means differ, either way? Two-tailed t-test of two independent samples (goncalves2025versatile, section IV-D: five
-    runs, p < 0.05).
+    """Do the means differ, either way? Two-tailed t-test of two independent samples.
 
-    goncalves2025versatile names neither pairs nor unequal variances, so this is Student's test, which pools the variance. Where
-    both ran with the same seeds, ``matched_pairs`` makes more of them. Equal scores give p = 1.
+    goncalves2025versatile, section IV-D: five runs, p < 0.05. It mentions neither pairs nor unequal variances, so this is
+    Student's test, which pools the variance. Where both used the same seeds, ``matched_pairs`` has more power. Equal scores give
+    p = 1.
 
     Raises:
         UserError: with fewer than two scores on either side, or scores that are not numbers.
@@ -137,19 +138,18 @@ def two_tailed(ours: Sequence[float], theirs: Sequence[float], alpha: float = 0.
     if max(float(np.ptp(a)), float(np.ptp(b))) <= _ROUNDING * _scale(a, b):
         mean = float(_rounded(np.array([mean]), a[:1], b[:1])[0])
         return Significance(name, _certain(mean), float(mean == 0), len(a) + len(b), alpha, mean)
-    # From the moments: scipy warns where one side alone never varies, which is no fault here.
+    # From the moments, because scipy warns where one side is constant, which is fine here.
     result = stats.ttest_ind_from_stats(a.mean(), a.std(ddof=1), len(a), b.mean(), b.std(ddof=1), len(b))
     return Significance(name, float(result.statistic), float(result.pvalue), len(a) + len(b), alpha, mean)
 
 
 def fisher_z(r: float, n: int, other: float, other_n: int, alpha: float = 0.01) -> Significance:
-    """Do two correlations differ? Fisher's z transformation, two-tailed (parthasarathy2020detecting, Table 1: CCCs on Aff-Wild2,
-    p < 0.01).
+    """Do two correlations differ? Fisher's z transformation, two-tailed.
 
-    The test takes Pearson correlations of two independent samples of independent values. parthasarathy2020detecting uses it for
-    CCCs of two models on the same frames, and does not say which n it took; frames of one clip are much alike, so that with n
-    frames nearly any difference is significant. The number of test clips of one split is the careful choice: over all splits the
-    same clips would be counted several times. Equal correlations give p = 1.
+    parthasarathy2020detecting, Table 1: CCCs on Aff-Wild2, p < 0.01. The test assumes Pearson correlations of independent
+    samples. That paper uses it for CCCs of two models on the same frames, and does not state n. Frames of one clip are similar,
+    so with n frames almost any difference is significant. The number of test clips of one split is the conservative choice; over
+    all splits the same clips would be counted several times. Equal correlations give p = 1.
 
     Raises:
         UserError: for a correlation outside -1..1, or with fewer than four samples on either side.
@@ -187,10 +187,10 @@ def _scale(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _rounded(difference: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Differences that rounding alone can make are none."""
+    """Set differences that rounding can explain to 0."""
     return np.where(np.abs(difference) <= _ROUNDING * _scale(a, b), 0.0, difference)
 
 
 def _certain(mean: float) -> float:
-    """The statistic of differences that are all the same."""
+    """The statistic of constant differences."""
     return 0.0 if mean == 0 else math.copysign(math.inf, mean)

@@ -1,4 +1,4 @@
-"""Metrics by part of a corpus, each with its count and an interval, so that a small part does not lie."""
+"""Metrics per subgroup of a corpus, each with its count and an interval, so that small groups are not over-interpreted."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from affectscope.core.metrics.metrics import concordance
 
 __all__ = ["LEVEL", "accuracy", "agreement", "parts", "wilson"]
 
-_FEW = 6  # A number with more values than this is cut into bins.
+_FEW = 6  # # Numbers with more distinct values are binned.
 _BINS = 4
-_MANY = 40  # A text with more values than this names clips; it does not sort them.
+_MANY = 40  # # Texts with more distinct values identify clips instead of grouping them.
 _DRAWS = 300
 
 
 def parts(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """The columns that part a corpus, as ordered categories of text; numbers with many values in bins of like size.
+    """The columns that define subgroups, as ordered categories of text; numbers with many values in bins of similar size.
 
-    Columns with one value, and those with nearly as many as there are clips, are left out. What is missing stays missing.
+    Columns with one value, or nearly one per clip, are left out. Missing values stay missing.
     """
     made = {name: _part(table[name]) for name in columns if name in table}
     kept = {name: part for name, part in made.items() if _parts_something(part)}
@@ -31,11 +31,11 @@ def parts(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def accuracy(part: pd.DataFrame, correct: pd.Series) -> pd.DataFrame:
-    """The share of right answers in every part, and over all of them.
+    """Accuracy in every subgroup, and over all clips.
 
     Args:
         part: from ``parts``.
-        correct: bool, by the same index.
+        correct: bool, with the same index.
 
     Returns:
         ``column``, ``value``, ``count``, ``right``, ``score`` (accuracy), ``low`` and ``high`` (Wilson, 95 %); "all" comes first.
@@ -48,11 +48,11 @@ def accuracy(part: pd.DataFrame, correct: pd.Series) -> pd.DataFrame:
 
 
 def agreement(part: pd.DataFrame, truth: pd.Series, predicted: pd.Series) -> pd.DataFrame:
-    """CCC and mean absolute error in every part, and over all of them.
+    """CCC and mean absolute error in every subgroup, and over all clips.
 
     Returns:
-        ``column``, ``value``, ``count``, ``score`` (CCC) with ``low`` and ``high``, ``mae`` with ``mae_low`` and ``mae_high``:
-        95 % of 300 draws of the part's own clips (percentile bootstrap, seed 0); NaN below three clips.
+        ``column``, ``value``, ``count``, ``score`` (CCC) with ``low`` and ``high``, ``mae`` with ``mae_low`` and ``mae_high``: 95
+        % of 300 draws of the group's clips (percentile bootstrap, seed 0); NaN below three clips.
     """
     pairs = pd.DataFrame({"truth": truth, "predicted": predicted})
     rows = [_agreement("all", "", pairs)]
@@ -99,7 +99,7 @@ def _agreement(column: str, value: str, pairs: pd.DataFrame) -> dict[str, object
 
 
 def _ccc(predicted: np.ndarray, true: np.ndarray, axis: int) -> np.ndarray:
-    """Lin's concordance along an axis, as ``metrics.concordance`` has it; 0 where nothing varies."""
+    """Lin's concordance along an axis, as ``metrics.concordance``; 0 for constant values."""
     centre = predicted.mean(axis), true.mean(axis)
     many = predicted.shape[axis]
     together = ((predicted * true).mean(axis) - centre[0] * centre[1]) * many / (many - 1)

@@ -1,4 +1,4 @@
-"""Masking curves: how good a model still is as more of a modality goes missing.
+"""Masking curves: metrics as a function of the share of missing frames.
 
 Source: goncalves2022robust, Fig. 5; goncalves2025versatile, Fig. 3; parthasarathy2020detecting, Fig. 4.
 """
@@ -22,8 +22,8 @@ from affectscope.core.metrics.metrics import by_head
 from affectscope.core.models.base import AVModel
 from affectscope.core.streams import Batch
 
-# Rows from which on a process for each core pays for the seconds that it takes to start. Threads wait for the interpreter's lock
-# between a model's small products: two of them are hardly faster than one, two processes twice as fast.
+# From this many rows, processes are worth the seconds that they take to start. Threads wait for the GIL between a model's small
+# operations: two are hardly faster than one, whereas two processes are twice as fast.
 ROWS_FOR_PROCESSES = 20_000
 
 
@@ -42,28 +42,28 @@ def sweep(
 ) -> pd.DataFrame:
     """Metrics at every rate of missing frames, one modality at a time, the others whole.
 
-    All draws of a clip are evaluated at once, on a GPU all draws of a batch. On a CPU as many cores as torch has threads work
-    at points of their own: cores that share every small product wait for each other, far longer than they work once another
-    process wants one of them.
+    All draws of a clip are one batch; on a GPU all draws of a batch. On a CPU each core measures its own points, one core per
+    torch thread: cores that share every small operation wait for each other, much longer than they compute when other processes
+    are running.
 
     Args:
-        batches: gone through once for each point, by several threads or processes at a time, and always in the same order, as
-            clips are known by their place in it; see ``collect``. Like the model, of a kind that can be pickled.
-        modalities: those to take frames from; all of the model's where None.
+        batches: iterated once per point, by several threads or processes at a time, always in the same order, because clips are
+            identified by position; see ``collect``. Batches and model have to be picklable.
+        modalities: those that lose frames; default: all of the model's.
         pattern, length, fill: see ``Missing``.
-        progress: called after each point of a curve with how many are done, and of how many.
-        cluster: where points are measured, each a job of its own; by threads and processes of this machine if left out.
+        progress: called after each point with the number done and the total.
+        cluster: runs each point as a job; default: threads and processes on this machine.
 
     Returns:
-        A row for each ``modality``, ``rate``, ``draw`` and ``head``, with that head's metrics. Draws are alike where nothing is
-        left to chance (no frame or every frame goes, or the tail).
+        A row for each ``modality``, ``rate``, ``draw`` and ``head``, with that head's metrics. Draws are equal where nothing is
+        random (no frames or all are removed, or the tail).
 
     Raises:
         UserError: as ``mask`` and ``collect`` do.
     """
     names = list(model.spec.inputs) if modalities is None else list(modalities)
     points = [Missing(name, rate, pattern, length, fill) for name in names for rate in rates]
-    # Where nothing is missing, it does not matter what it is missing from.
+    # Rate 0 is the same for all modalities.
     asked = [replace(point, modality=names[0]) if point.rate == 0 else point for point in points]
     distinct = list(dict.fromkeys(asked))
     on_cpu = model.prior.device.type == "cpu"
@@ -80,7 +80,7 @@ def sweep(
         return _together(points, asked, answers, draws, progress)
     finally:
         answers.close()
-        # The setting of one thread is also what later ones begin with.
+        # New threads inherit torch's thread count.
         torch.set_num_threads(threads)
 
 
@@ -91,7 +91,7 @@ def _together(
     draws: int,
     progress: Callable[[int, int], None] | None,
 ) -> pd.DataFrame:
-    """The table of all points, from the answers to those that differ, in their order."""
+    """The table of all points, from the answers to the distinct ones, in order."""
     rows: list[dict[str, object]] = []
     found: dict[Missing, list[list[dict[str, object]]]] = {}
     for done, (point, missing) in enumerate(zip(points, asked, strict=True)):
@@ -108,7 +108,7 @@ def _together(
 def _on_cluster(
     model: AVModel, batches: Iterable[tuple[Batch, Tensor]], points: Sequence[Missing], draws: int, seed: int, cluster: Cluster
 ) -> Iterator[list[Predictions]]:
-    """The answers to each point, in their order; they come in any."""
+    """The answers to each point, in order; jobs finish in any order."""
     read = list(batches)
     jobs = {i: (model, read, point, draws, seed, 1) for i, point in enumerate(points)}
     found: dict[int, list[Predictions]] = {}
@@ -123,6 +123,6 @@ def _on_cluster(
 
 
 def _flat(answers: Predictions) -> list[dict[str, object]]:
-    """A row for each head, of the metrics that are numbers."""
+    """A row per head, with the metrics that are numbers."""
     heads = by_head(answers).items()
     return [{"head": head} | {k: v for k, v in metrics.items() if isinstance(v, int | float)} for head, metrics in heads]

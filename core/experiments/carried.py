@@ -1,4 +1,4 @@
-"""Measured cells as one file, so that they outlast a cache: what one machine measured joins what another did."""
+"""Exports measured cells to a file, and imports them on another machine or into another cache."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _KEY = re.compile(r"[0-9a-f]{32}")
 def measured_cells(
     experiments: Iterable[Experiment], corpus: str, seeds: Sequence[int], where: Where = USUAL
 ) -> dict[str, Measured]:
-    """Cell's name -> what was measured of it, of all cells of these experiments of which there is something.
+    """Cell's name -> its measurements, for all measured cells of these experiments.
 
-    Rows whose features cannot be had are left out.
+    Rows whose features are unavailable are left out.
     """
     runs = {repr(row.run): row.run for experiment in experiments for row in experiment.rows}
     found: dict[str, Measured] = {}
@@ -45,20 +45,20 @@ def write(path: Path, cells: Mapping[str, Measured]) -> None:
     """Write cells to a file, with a checksum.
 
     Raises:
-        OSError: when the disk refuses.
+        OSError: when it cannot be written.
     """
     sealed.write_json(path, {"kind": _KIND, "cells": dict(sorted(cells.items()))})
 
 
 def take(path: Path) -> tuple[int, int]:
-    """Put a file's cells into the cache. What is measured there already stays as it is.
+    """Import a file's cells into the cache. Existing measurements are kept.
 
     Returns:
-        How many cells gave something that was not known, and how many the file has.
+        The number of cells that added something, and the number in the file.
 
     Raises:
-        UserError: when the file cannot be read as ``write`` wrote it.
-        OSError: when the disk refuses.
+        UserError: when the file was not written by ``write``, or is damaged.
+        OSError: when the cache cannot be written.
     """
     cells = _read(path)
     news = 0
@@ -84,7 +84,7 @@ def _read(path: Path) -> dict[str, Measured]:
 
 
 def _of_a_cell(measured: Any) -> bool:
-    """Whether it is condition -> head -> metric -> value."""
+    """Whether it has the form condition -> head -> metric -> value."""
     return isinstance(measured, dict) and all(
         isinstance(heads, dict) and all(isinstance(metrics, dict) for metrics in heads.values()) for heads in measured.values()
     )

@@ -1,7 +1,7 @@
-"""One cell of work: train a run with one seed, keep the model, and measure it under conditions. Nothing is done twice.
+"""A cell: train one run with one seed, store the model, and measure it under conditions. Finished work is never repeated.
 
-A cell's folder in the cache holds ``model.safetensors`` and ``measured.json``, condition -> head -> metric -> value. It is named
-after everything that the numbers depend on.
+A cell's folder in the cache contains ``model.safetensors`` and ``measured.json``, condition -> head -> metric -> value. Its name
+is a hash of everything that the numbers depend on.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from affectscope.core.training.run import balanced, set_prior
 from affectscope.core.training.splits import SPLITS, split_speakers
 from affectscope.core.training.strategies import STRATEGIES, Strategy
 
-# Part of every cell's name: raise it when training or measuring changes so that old numbers no longer hold.
+# Part of every cell's name: raise it when changes to training or measuring invalidate old numbers.
 CELL_VERSION = 2
 Measured = dict[str, dict[str, dict[str, Any]]]
-# Settings that came later: cells from before, which did without, keep their names.
+# Settings added later, with the values that keep the names of older cells.
 _LATER = {"split": "speaker", "selection": "loss"}
-# Conditions whose numbers are times: nothing else of an experiment may run meanwhile.
+# Conditions that measure time: nothing else of an experiment may run meanwhile.
 TIMED = ("speed", "latency")
 _CLIPS_AT_ONCE = 64
 _READ: ContextVar[dict[str, Any] | None] = ContextVar("_READ", default=None)
@@ -57,9 +57,9 @@ T = TypeVar("T")
 
 @contextmanager
 def read_once() -> Iterator[None]:
-    """Corpora and stores are read once inside, however many cells are asked for their folders; also a decorator.
+    """Memoise corpora and stores inside the block, however many cells need their folders; also a decorator.
 
-    What changes on the disk meanwhile is not seen.
+    Changes on disk meanwhile are not noticed.
     """
     if _READ.get() is not None:
         yield
@@ -82,11 +82,11 @@ def _once(name: str, make: Callable[[], T]) -> T:
 
 @dataclass(frozen=True)
 class Cell:
-    """A run with a seed on a corpus (a name or folder, as ``open_corpus`` takes it).
+    """A run with a seed on a corpus (a name or folder, as in ``open_corpus``).
 
     Attributes:
-        store: of packed features, which then are what is trained on; "" without one.
-        features: modality -> feature set, as a person said.
+        store: of packed features to train on; "" for none.
+        features: modality -> feature set chosen by the user.
     """
 
     run: Run
@@ -96,10 +96,10 @@ class Cell:
     features: Mapping[str, str] = field(default_factory=dict)
 
     def folder(self) -> Path:
-        """Where the cell keeps its results.
+        """Where the cell stores its results.
 
         Raises:
-            UserError: when its features cannot be had.
+            UserError: when its features are unavailable.
         """
         corpus = _once(f"corpus {self.corpus}", lambda: open_corpus(self.corpus))
         table = _once(f"table {self.corpus}", lambda: corpus.table.drop(columns=["path"]).to_csv())
@@ -108,17 +108,17 @@ class Cell:
         return cache_root() / "experiments" / key
 
     def measured(self) -> Measured:
-        """What has been measured so far."""
+        """All measurements so far."""
         return sealed.read_json(self.folder() / "measured.json") or {}
 
     def adapted(self, corpus: Corpus) -> tuple[dict[str, Any], dict[str, str], dict[str, PackedSet]]:
-        """What of the preset changes, the feature set of each modality, and those of them that a store has.
+        """The preset's changed fields, the feature set of each modality, and those of them in a store.
 
         Raises:
-            UserError: when a published preset's features cannot be had.
+            UserError: when a published preset's features are unavailable.
         """
         run = self.run
-        # A row may take sound alone of a system of both.
+        # A row may use only the sound of a bimodal system.
         only = () if is_demo(run.preset) else tuple(spec_of(run.system, run.preset, **run.changes).inputs)
         stored = stored_sets(run.system, run.preset, Path(self.store), self.features, run.features, only) if self.store else {}
         packed = {m: (packed_set.name, packed_set.dim) for m, packed_set in stored.items()}
@@ -132,7 +132,7 @@ class Cell:
 
     def _facts(self) -> dict[str, Any]:
         run = asdict(self.run)
-        # Cells from before strategies had this name keep theirs.
+        # The former name of the strategy, which keeps the names of older cells.
         run["regime"] = run.pop("strategy")
         run.pop("features")
         for name, usual in _LATER.items():
@@ -143,7 +143,7 @@ class Cell:
         return run
 
     def _taken(self, corpus: Corpus) -> list[Any]:
-        """What the key has to say besides: features that are not the usual ones of a demo preset, and heads that have no say."""
+        """Additional key parts: features other than a demo preset's default, and heads without a vote."""
         taken: list[Any] = []
         if 0 in self.run.changes.get("loss_weights", ()):
             taken.append("without heads that are not trained")
@@ -166,7 +166,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What a cell trains on, and is measured on."""
+    """A cell's data for training and measuring."""
 
     corpus: Corpus
     changes: dict[str, Any]
@@ -177,10 +177,10 @@ class _Prepared:
 
 @read_once()
 def fill(cell: Cell, conditions: Iterable[str], workers: int = 1, device: str = "") -> Measured:
-    """Train the cell unless that is done, and measure it under the conditions that are missing.
+    """Train the cell unless it is trained, and measure it under the missing conditions.
 
     Args:
-        device: where it is measured, "cuda" or ""; where it is trained is Fabric's to say.
+        device: for measuring, "cuda" or ""; Fabric chooses the one for training.
 
     Raises:
         UserError: as training does.
@@ -238,7 +238,7 @@ def _prepared(cell: Cell, workers: int) -> _Prepared:
 
 
 def _trained(path: Path) -> checkpoints.Checkpoint | None:
-    """The cell's model; None where there is none, or it was damaged on the disk."""
+    """The cell's model; None where it is missing or damaged."""
     try:
         return checkpoints.load(path)
     except UserError:
@@ -257,7 +257,7 @@ def _train(cell: Cell, ready: _Prepared, path: Path) -> None:
     history = train(
         model, batches, _development(cell, ready, model, normaliser), _strategy(cell, batches, model), config, path, resume=True
     )
-    # An epoch from before a run was cut off may be without its time.
+    # An epoch from before an interruption may lack its time.
     times = [row["seconds"] for row in history if "seconds" in row]
     seconds = float(np.mean(times)) if times else float("nan")
     card = {"parameters": catalogue.count(model), "seconds_an_epoch": seconds, "epochs": len(history)}
@@ -278,7 +278,7 @@ def _development(cell: Cell, ready: _Prepared, model: AVModel, normaliser: Norma
 
 
 def _epoch_alone(cell: Cell, ready: _Prepared, loaded: checkpoints.Checkpoint) -> float:
-    """Seconds of one more epoch of training, of a copy that is thrown away."""
+    """Duration in seconds of one more epoch of training, on a copy."""
     model = copy.deepcopy(loaded.model).cpu().requires_grad_(True)
     training = broken(ready.parts["train"], cell.run.data, cell.seed)
     batches = Batches(training, model.spec, loaded.normaliser, cell.run.training.batch_size, shuffle=True)
@@ -290,7 +290,7 @@ def _epoch_alone(cell: Cell, ready: _Prepared, loaded: checkpoints.Checkpoint) -
 
 
 def _of_these(normaliser: Normaliser, modalities: Sequence[str] | None) -> Normaliser:
-    """The statistics of some modalities; the others stay as they are extracted."""
+    """The statistics of some modalities; the others are not normalised."""
     if modalities is None:
         return normaliser
     kept = {f.name: {m: x for m, x in getattr(normaliser, f.name).items() if m in modalities} for f in fields(normaliser)}
@@ -307,8 +307,7 @@ def _clips(
 
 
 def _averaged(sets: Mapping[str, str]) -> list[str]:
-    """The modalities whose frames may be averaged: pixels and spectrograms are cut into snippets by the model that takes them,
-    which counts their frames."""
+    """The modalities whose frames may be averaged: not pixels and spectrograms, which models cut into snippets of frames."""
     return [m for m, name in DEFAULT_SETS.items() if sets.get(m, name) == name]
 
 
@@ -321,9 +320,9 @@ def thinned(clip: Clip, step: float, modalities: Sequence[str] = ("audio", "visu
 
 
 def broken(clips: list[Clip], data: Data, seed: int) -> list[Clip]:
-    """The clips, a share of which, drawn at random, have lost one modality: sound and picture in turn.
+    """The clips, a random share of which lose one modality: sound and picture alternately.
 
-    Every n-th would not do: a table may list its classes in turn, and a class whose pairs are all broken cannot be learnt.
+    Random, because a table may list its classes in turn: removing every n-th could affect all clips of one class.
     """
     count = round(data.broken_pairs * len(clips))
     hit = {clip: i for i, clip in enumerate(random.Random(seed).sample(range(len(clips)), count))}

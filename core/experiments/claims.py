@@ -1,14 +1,14 @@
-"""What papers claim, as comparisons of what was measured.
+"""The papers' claims, as comparisons of measured numbers.
 
 A file in ``experiments/claims/`` holds claims, TOML:
 
-    margin       of "no worse", for all parts that name none
-    [[claims]]   text, source (paper and section), parts; earlier: the claim's number among those on the previous corpus
+    margin       of "no worse", for all parts without their own
+    [[claims]]   text, source (paper and section), parts; earlier: the claim's number for the previous corpus
     a part       kind "better" or "no worse", first and second: [experiment, row, column], scores where more is better; for
-                 "no worse" a margin; others = [rows] in the place of second: the same column of these rows, a part each; or
+                 "no worse" a margin; others = [rows] instead of second: the same column of these rows, a part each; or
                  kind "bend", curve: [experiment, row]
 
-The margin of "no worse" stands in the file before anything is measured. How parts are judged: ``verdicts``.
+The margin of "no worse" is fixed in the file before anything is measured. For the decision rule see ``verdicts``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CLAIMS = FOLDER / "claims" / "papers.toml"
 
 @dataclass(frozen=True)
 class Place:
-    """A number in a table: experiment, row and column."""
+    """A cell of a table: experiment, row and column."""
 
     experiment: str
     row: str
@@ -39,7 +39,7 @@ class Part:
     """One comparison, or one curve.
 
     Attributes:
-        margin: of "no worse": how much worse, in the column's own unit, still is not worse.
+        margin: of "no worse": the largest acceptable difference, in the column's unit.
     """
 
     kind: Literal["better", "no worse", "bend"]
@@ -56,10 +56,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of a paper's, in our words, and what it takes to bear it out.
+    """A paper's claim, in our words, and the comparisons that support it.
 
     Attributes:
-        earlier: its number in ``docs/results/generator-3.md``, measured on the previous corpus; 0 if it is not among them.
+        earlier: its number in ``docs/results/generator-3.md``, measured on the previous corpus; 0 if it is not there.
     """
 
     text: str
@@ -72,7 +72,7 @@ def load(path: Path = CLAIMS) -> list[Claim]:
     """Read a file of claims.
 
     Raises:
-        UserError: when it cannot be read as one, or "no worse" has no margin.
+        UserError: when it is invalid, or a "no worse" has no margin.
     """
     try:
         content = tomllib.loads(path.read_text())
@@ -107,5 +107,5 @@ def _parts(part: dict[str, Any], margin: float) -> list[Part]:
 
 
 def needed(claims: Sequence[Claim]) -> list[str]:
-    """The experiments that the claims draw on, each once."""
+    """The experiments that the claims refer to, each once."""
     return list(dict.fromkeys(name for claim in claims for part in claim.parts for name in part.experiments))

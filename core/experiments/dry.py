@@ -1,8 +1,7 @@
-"""What an experiment would take, before any of it is done: cells, sizes, memory and hours, from a short step that is measured.
+"""Estimates an experiment's cost (cells, sizes, memory, hours) from short measured steps.
 
-The step is made of numbers drawn at random, as many frames as the features have in the corpus's clips, so that nothing has to be
-extracted first: with a packed store lengths are its own. A clip of pixels is measured one at a time, others four, and a batch is
-computed from them.
+The steps use random input with the corpus's number of frames, so that nothing has to be extracted first; with a packed store
+lengths are exact. Clips of pixels are measured one at a time, others four, and extrapolated to a batch.
 """
 
 from __future__ import annotations
@@ -32,28 +31,28 @@ from affectscope.core.training.loop import frozen
 from affectscope.core.training.splits import SPLITS, split_speakers
 from affectscope.core.training.strategies import STRATEGIES
 
-# Where a corpus does not say how long its clips are: those of CREMA-D and RAVDESS are about so long.
+# Assumed clip length where a corpus does not state it: about that of CREMA-D and RAVDESS.
 CLIP_SECONDS = 3.5
 USUAL_RATE = 30.0
 _CLIPS, _STEPS = 4, 2
-# Forward alone, against forward and backward.
+# Cost of a forward pass relative to forward and backward.
 _LOOKING = 1 / 3
 _OPTIMISER = 4
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """One row of an experiment.
+    """The estimate for one row of an experiment.
 
     Attributes:
-        cells, left: seeds, and how many of them are still to be trained.
+        cells, left: number of seeds, and of those still to be trained.
         clips: of training, development and test, for the first seed.
         parameters: of the model; ``megabytes`` of its checkpoint.
         features: what it is trained on.
-        store_gigabytes: what these features take for the corpus's clips.
-        memory_gigabytes: of one cell while it trains: weights, their gradients and Adam's moments, and a batch.
-        step_seconds: of one step over a whole batch, every stage of the strategy.
-        hours: of all cells that are left, one after the other, at the most epochs.
+        store_gigabytes: size of these features for the corpus's clips.
+        memory_gigabytes: of one cell in training: weights, gradients, Adam's moments, and a batch.
+        step_seconds: of one step over a whole batch, with every stage of the strategy.
+        hours: for all remaining cells, sequentially, at the maximum number of epochs.
     """
 
     row: str
@@ -72,7 +71,7 @@ class Forecast:
     hours: float
 
     def line(self) -> dict[str, Any]:
-        """As a table shows it."""
+        """The row as displayed in a table."""
         clips = " + ".join(f"{count:,}" for count in self.clips)
         return {**asdict(self), "clips": clips}
 
@@ -88,7 +87,7 @@ class _Step:
 def forecast(
     experiment: Experiment, corpus: str, seeds: tuple[int, ...], where: Where = USUAL, device: str = "cpu"
 ) -> tuple[list[Forecast], float]:
-    """A row for each row of the experiment, and the hours of all cells, each counted once.
+    """An estimate per row of the experiment, and the hours of all cells, each counted once.
 
     Raises:
         UserError: when the corpus cannot be split, or lacks what the experiment needs.
@@ -131,7 +130,7 @@ def forecast(
 
 
 def _frames(name: str, packed: PackedSet | None, corpus: Corpus, step: float, preset: str) -> int:
-    """How many frames a clip has: the store's, or those of its features over the mean length of the corpus's clips."""
+    """Frames per clip: the store's, or the features' rate times the mean length of the corpus's clips."""
     if packed is not None and len(packed):
         some = np.unique(np.linspace(0, len(packed) - 1, 64).astype(int))
         return max(1, int(np.mean([packed.place(int(i)).frames for i in some])))
@@ -152,7 +151,7 @@ def _stored_gigabytes(name: str, dim: int, frames: int, clips: int) -> float:
 
 
 def _measured(cell: Cell, changes: Mapping[str, Any], spec: ModelSpec, frames: Mapping[str, int], device: str) -> _Step:
-    """Time and memory of a step over some clips, brought to a whole batch."""
+    """Time and memory of a step over some clips, extrapolated to a whole batch."""
     run, size = cell.run, cell.run.training.batch_size
     pixels = any(dim * frames[m] > 10**7 for m, dim in spec.inputs.items())
     count = min(size, 1 if pixels else _CLIPS)
@@ -200,7 +199,7 @@ def _step(model: AVModel, batch: Batch, target: torch.Tensor, cell: Cell, optimi
 
 
 def heading(rows: Sequence[Forecast], hours: float, name: str) -> str:
-    """One sentence over the table."""
+    """A heading of one sentence for the table."""
     cells = sum(row.cells for row in rows)
     left = sum(row.left for row in rows)
     return f"{name}: {cells} cells, {left} to train, {hours:,.1f} hours one after the other"

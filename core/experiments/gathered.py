@@ -1,4 +1,4 @@
-"""What was measured, put together to an experiment's table. Nothing is trained here."""
+"""Collects measurements into an experiment's table, without training."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from affectscope.core.experiments.where import USUAL, Where, cell_of
 
 @read_once()
 def gather(experiments: Iterable[Experiment], corpus: str, seeds: Sequence[int], where: Where = USUAL) -> dict[str, Filled]:
-    """Tables by name, as far as they are measured: of each row what there is, of ``seeds`` those that any row has.
+    """Tables by name, with what is measured so far, for those of ``seeds`` that any row has.
 
-    Experiments of which nothing is measured are left out, and rows whose features cannot be had.
+    Experiments without measurements are left out, and so are rows whose features are unavailable.
 
     Raises:
-        UserError: when no row's features can be had.
+        UserError: when no row's features are available.
     """
     known: dict[str, list[Measured]] = {}
     lacking: list[UserError] = []
     tables = {}
     for experiment in experiments:
-        # A matrix or a map is drawn of whole rows, a matrix with the names of its classes, which are among the cost.
+        # A matrix or map needs complete rows; a matrix also needs its classes' names, which are stored under "cost".
         enough = all if experiment.kind in ("confusion", "points") else any
         more = {"cost"} if experiment.kind == "confusion" else set()
         by_row: dict[str, list[Measured | None]] = {}
@@ -58,10 +58,10 @@ def table(
     results: Mapping[str, Sequence[Measured | None]],
     failed: Sequence[str] = (),
 ) -> Filled:
-    """An experiment's table of what its cells measured.
+    """An experiment's table, from its cells' measurements.
 
     Args:
-        results: row -> what was measured, one a seed; None where there is nothing.
+        results: row -> measurements, one per seed; None where missing.
         failed: one sentence for each cell that failed.
     """
     values, raw = {}, {}

@@ -1,4 +1,4 @@
-"""What is measured of a trained cell under one condition; ``core.experiments.plan`` names the conditions."""
+"""Measures a trained cell under one condition; ``core.experiments.plan`` lists the conditions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from affectscope.core.training.batches import Batches
 
 
 def measure(model: AVModel, batches: Batches, condition: str, seed: int) -> dict[str, dict[str, Any]]:
-    """Metrics by head under one condition (see ``plan``), the mean over draws where frames go missing at random."""
+    """Metrics per head under one condition (see ``plan``); the mean over draws where frames are removed at random."""
     if condition in _WAYS:
         return {"decision": _WAYS[condition](model, batches, seed)}
     words = condition.split()
@@ -68,13 +68,13 @@ _WAYS: dict[str, Callable[[AVModel, Batches, int], dict[str, Any]]] = {"shared l
 
 
 def _zeroed(batches: Batches, modality: str) -> Iterator[tuple[Batch, Tensor]]:
-    """The batches with zeros, which count as frames, in the place of a modality."""
+    """The batches with one modality set to zeros that count as frames."""
     for batch, target in batches:
         yield batch.zeroed(**{modality: torch.zeros(1, 1, dtype=torch.bool)}), target
 
 
 def cost(path: Path, card: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
-    """What a model takes: its parameters, its file, the epochs that it was trained for."""
+    """A model's parameters, file size and epochs."""
     return {
         "parameters": card["parameters"],
         "epochs": card["epochs"],
@@ -84,14 +84,14 @@ def cost(path: Path, card: Mapping[str, Any], labels: Sequence[str]) -> dict[str
 
 
 def milliseconds_a_clip(model: AVModel, batches: Batches, clips: int) -> float:
-    """How long a model runs on a clip, in batches that are in memory."""
+    """Inference time per clip in milliseconds, in batches that are in memory."""
     prepared = [batch.to(model.prior.device) for batch, _ in batches]
     with torch.inference_mode():
         return 1000 * _timed(lambda: [model(batch) for batch in prepared], model) / clips
 
 
 def latency(model: AVModel, batches: Batches, seconds: Sequence[float], without: str = "") -> dict[str, float]:
-    """One clip at a time (goncalves2025versatile, III-E): the median seconds, and their share of the clip's length.
+    """Latency for one clip at a time (goncalves2025versatile, III-E): median seconds, and relative to the clip's length.
 
     Args:
         batches: of one clip each; ``seconds`` their lengths.
@@ -104,7 +104,7 @@ def latency(model: AVModel, batches: Batches, seconds: Sequence[float], without:
                 others = [m for m in batch if m != without]
                 batch = Batch({m: batch.values[m] for m in others}, {m: batch.present[m] for m in others})
             if not place:
-                # The first sets up what all others use.
+                # Warm-up: the first pass includes one-time setup.
                 model(batch)
             taken.append(_timed(lambda batch=batch: model(batch), model))  # type: ignore[misc]
             shares.append(taken[-1] / length if length > 0 else float("nan"))

@@ -1,49 +1,49 @@
-"""What an experiment is: a table or figure of a paper as a small declarative file in ``experiments/``.
+"""The format of an experiment: a table or figure of a paper, as a small declarative file in ``experiments/``.
 
-A file names rows (what is trained), columns (what is measured, under which condition) and, under a heading of its own, what the
-paper printed. Format, TOML:
+A file lists rows (what is trained), columns (what is measured, under which condition) and, separately, the paper's printed
+numbers. Format, TOML:
 
     paper, item, title        "goncalves2022robust" (a key of docs/papers.md), "Table 1", a line of our own
-    kind                      how it is drawn: table, bars, curves, spread, confusion (summed over seeds), points (a map a row,
+    kind                      how it is drawn: table, bars, curves, spread, confusion (summed over seeds), points (a map per row,
                               of the first seed)
     test                      none, matched, two-tailed, fisher-z: the paper's test of significance
     against                   the row that is tested against every other
-    better                    "higher" (default) or "lower", of what ``core.metrics`` does not know
-    note                      one sentence, where our setting departs from the paper's
-    published                 rows that the paper's table has and this one has not
+    better                    "higher" (default) or "lower", for metrics that ``core.metrics`` does not define
+    note                      one sentence, if our setting departs from the paper's
+    published                 rows of the paper's table that are missing here
 
-    [defaults]                fields of every row that leaves them out
-    [[rows]]                  name, system; optionally preset, strategy (the recipe's if left out: ``core.training.recipes``),
+    [defaults]                default values of the rows' fields
+    [[rows]]                  name, system; optionally preset, strategy (default: the recipe's, see ``core.training.recipes``),
                               changes (of the config), options (of the strategy), training (of TrainConfig, over the recipe's),
-                              data (see ``Data``), columns (their names; all if left out), conditions and heads (column ->
-                              condition, head), head and metric (of all its columns, where the columns' own are not meant),
-                              against (where a part of the table is tested against a row of its own)
-                              paper_size (preset, changes, training, strategy, columns: of the paper's size)
-    [[columns]]               name, metric, condition ("whole" if left out), head ("decision" if left out)
-    [[paper_values]]          row, column, value, on (the corpus that it was measured on)
-    [paper_size]              what is otherwise there for every row: changes, training, features (modality -> feature set); more
-                              columns and rows
-    needs                     columns that the corpus's table has to have: attributes that not every corpus labels
+                              data (see ``Data``), columns (their names; default: all), conditions and heads (column ->
+                              condition, head), head and metric (for all its columns, instead of the columns' own),
+                              against (a row of its own to be tested against)
+                              paper_size (preset, changes, training, strategy, columns: at the paper's size)
+    [[columns]]               name, metric, condition (default: "whole"), head (default: "decision")
+    [[paper_values]]          row, column, value, on (the corpus on which it was measured)
+    [paper_size]              differences at the paper's size for every row: changes, training, features (modality -> feature
+                              set); further columns and rows
+    needs                     required columns of the corpus's table: attributes that not every corpus has
 
-What a file says is the demo size. ``Setting`` makes the paper's of it: presets, features and training as published, and with them
+A file describes the demo size. ``Setting`` converts it to the paper's: presets, features and training as published, and with them
 the paper's protocol (``core.experiments.protocols``).
 
-Conditions, with the metrics that each gives:
+Conditions, with their metrics:
 
-    "whole", "without audio", "random visual 0.3" (that share of the frames missing), "burst audio 0.5", "tail visual 0.5",
-    "random visual zeros x10 0.3" (zeros in their place; drawn ten times)
-                              of classes: accuracy, micro_f1, macro_f1, uar, ece, "recall anger" (or another class);
-                              of attributes: ccc, mae, ccc_arousal, mae_valence, …
+    "whole", "without audio", "random visual 0.3" (that share of the frames removed), "burst audio 0.5", "tail visual 0.5",
+    "random visual zeros x10 0.3" (replaced by zeros; drawn ten times)
+                              for classes: accuracy, micro_f1, macro_f1, uar, ece, "recall anger" (or another class);
+                              for attributes: ccc, mae, ccc_arousal, mae_valence, …
     "shared layers"           distance (cosine, between sound and picture of a clip after the last shared layer;
                               goncalves2025versatile, Fig. 4),
-                              mismatched (of other clips' pictures), and by stage, "distance shared layer 1", …
+                              mismatched (with other clips' pictures), and by stage, "distance shared layer 1", …
     "map"                     silhouette, knn_accuracy (of the spec's first embedding, by class)
     "cost"                    parameters, megabytes, epochs
     "speed"                   seconds_an_epoch, milliseconds_a_clip, measured when nothing else of the experiment runs
     "latency", "latency without audio"
                               seconds, real_time_factor: the median over the test clips, one at a time
 
-A model without the modality that a condition takes away is measured whole.
+A model that does not take the removed modality is measured on whole clips.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ Test = Literal["none", "matched", "two-tailed", "fisher-z"]
 
 @dataclass(frozen=True)
 class Data:
-    """What of a corpus a row is trained on.
+    """The data on which a row is trained.
 
     Attributes:
-        step: seconds; sound and face features are averaged to this step, so that two cores train many models. 0 leaves them.
-        broken_pairs: share of the training clips that lose one modality for good, sound and picture in turn
+        step: seconds; sound and face features are averaged to this step, so that two cores can train many models. 0 disables it.
+        broken_pairs: share of the training clips that permanently lose one modality, sound and picture alternately
             (goncalves2025versatile, III-D).
-        normalised: the modalities whose features are normalised by the training set; None for all.
+        normalised: the modalities normalised by the training set; None for all.
     """
 
     step: float = 0.08
@@ -88,10 +88,10 @@ class Data:
 
 @dataclass(frozen=True)
 class Run:
-    """One thing to train, but for the seed.
+    """A training configuration without the seed.
 
     Attributes:
-        features: modality -> feature set, of a published preset whose paper took others than its widths tell.
+        features: modality -> feature set, where a published preset's widths do not identify its paper's.
     """
 
     system: str
@@ -106,7 +106,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Column:
-    """One thing to measure."""
+    """A measured quantity."""
 
     name: str
     metric: str
@@ -126,7 +126,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Printed:
-    """A figure of the paper's own."""
+    """A number printed in the paper."""
 
     row: str
     column: str
@@ -155,19 +155,19 @@ class Experiment:
 
 
 def experiments() -> dict[str, Path]:
-    """The files available, by name."""
+    """The experiment files by name."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.toml"))}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """At what size, and by whose protocol, an experiment is run.
+    """The size and protocol of an experiment.
 
     Attributes:
-        preset: "demo", or a published one: a row's "demo-visual" becomes "paper-visual". A system without it takes "paper".
-        protocol: "own" or "paper"; by itself "paper" at published sizes alone.
-        kind: of the corpus, for what a paper does on some corpora.
-        training: settings of ``TrainConfig`` for every row, as a person said.
+        preset: "demo", or a published one: a row's "demo-visual" becomes "paper-visual". A system without it uses "paper".
+        protocol: "own" or "paper"; default: "paper" only at published sizes.
+        kind: of the corpus, for corpus-specific rules of a paper.
+        training: ``TrainConfig`` settings from the user, for every row.
     """
 
     preset: str = "demo"
@@ -180,7 +180,7 @@ class Setting:
         return not is_demo(self.preset)
 
     def of(self, paper: str) -> Protocol:
-        """The protocol that is followed for a paper's experiments."""
+        """The protocol for a paper's experiments."""
         followed = self.protocol or ("paper" if self.published else "own")
         return PROTOCOLS.get(paper, OWN) if followed == "paper" else OWN
 
@@ -192,7 +192,7 @@ def load(name: str | Path, setting: Setting = DEMO_SIZE) -> Experiment:
     """Read one experiment, by its name or its file's path.
 
     Raises:
-        UserError: when there is none, or the file says something that does not exist.
+        UserError: when it does not exist, or refers to something unknown.
     """
     path = Path(name) if str(name).endswith(".toml") else experiments().get(str(name))
     if path is None or not path.is_file():
@@ -204,7 +204,7 @@ def load(name: str | Path, setting: Setting = DEMO_SIZE) -> Experiment:
 
 
 def only(experiment: Experiment, rows: Sequence[str]) -> Experiment:
-    """An experiment with some of its rows, and what they are tested against where it is among them.
+    """An experiment restricted to some rows, with their reference row if it is among them.
 
     Raises:
         UserError: when there is no such row.
@@ -247,7 +247,7 @@ def _experiment(name: str, content: dict[str, Any], setting: Setting) -> Experim
 
 
 def _note(made: Experiment, setting: Setting, protocol: Protocol) -> str:
-    """The file's note, and what is otherwise than in the paper because of the protocol."""
+    """The file's note, plus what differs from the paper because of the protocol."""
     papers = PROTOCOLS.get(made.paper, OWN)
     takes = {c.condition.split()[0] for row in made.rows for c in row.columns} & {"without", "random", "burst", "tail"}
     sentences = []
@@ -261,7 +261,7 @@ def _note(made: Experiment, setting: Setting, protocol: Protocol) -> str:
 
 
 def _sized(row: dict[str, Any], at_size: dict[str, Any], setting: Setting, protocol: Protocol) -> dict[str, Any]:
-    """A row as the setting has it: at a published size with that preset, and what the file says of that size."""
+    """A row adapted to the setting: at a published size with that preset, and the file's settings for that size."""
     own = row.pop("paper_size", {})
     system = row["system"]
     strategy = row.get("strategy", recipe(system, row.get("preset", "demo")).strategy)
@@ -280,7 +280,7 @@ def _sized(row: dict[str, Any], at_size: dict[str, Any], setting: Setting, proto
 
 
 def _preset(system: str, row: str, asked: str) -> str:
-    """What stands for a row's demo preset at a published size."""
+    """A row's preset at a published size."""
     presets = MODELS[system].presets()
     suffix = row.removeprefix("demo")
     found = next((name for name in (asked + suffix, f"paper{suffix}") if name in presets), None)
@@ -308,7 +308,7 @@ def _row(row: dict[str, Any], defaults: dict[str, Any], columns: tuple[Column, .
         data=Data(**data),
         features=row.get("features", {}),
     )
-    # Names that do not exist are told when the file is read, not after an hour of training.
+    # Fail on unknown names when the file is read, not after an hour of training.
     MODELS[run.system].presets()[run.preset]
     STRATEGIES[run.strategy]
     wanted = row.get("columns", [column.name for column in columns])

@@ -76,12 +76,12 @@ _TAKES = ("without", "random", "burst", "tail")
 
 @dataclass(frozen=True)
 class AtSize:
-    """What holds at a paper's own sizes alone.
+    """Settings for a paper's own sizes only.
 
     Attributes:
         training: settings of ``TrainConfig``.
         changes: system -> fields of its config.
-        features: modality -> feature set, where its width does not tell which the paper took.
+        features: modality -> feature set, where its width does not identify the paper's.
     """
 
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -91,14 +91,14 @@ class AtSize:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A paper's way to train and measure.
+    """How a paper trains and measures.
 
     Attributes:
-        trials: splits or folds that its tables are means of; ``--seeds`` of them run it as printed.
-        missing: what stands for missing frames when measured, and, without ``alone``, for a missing modality.
-        alone: what stands for a modality that is missing altogether, in training and when measured.
-        draws: how often frames are drawn at random.
-        normalised: the modalities that are; None for all.
+        trials: number of splits or folds behind its tables; the default of ``--seeds``.
+        missing: how missing frames are filled in measurements and, without ``alone``, a missing modality.
+        alone: how an entirely missing modality is filled, in training and measurements.
+        draws: number of random draws of frames.
+        normalised: the normalised modalities; None for all.
         training: settings of ``TrainConfig``, at any size; ``on`` the same by kind of corpus.
         options: strategy -> its options.
         changes: system -> fields of its config, at any size.
@@ -116,11 +116,11 @@ class Protocol:
     published: AtSize = field(default_factory=AtSize)
 
     def put(self, kind: str) -> Missing:
-        """What stands for what a condition takes, by its first word."""
+        """The fill for a condition, by its first word."""
         return self.alone or self.missing if kind == "without" else self.missing
 
     def condition(self, asked: str) -> str:
-        """A condition of ``core.experiments.plan`` as it is measured: "random audio 0.3" -> "random audio zeros x10 0.3"."""
+        """A condition of ``core.experiments.plan`` in full: "random audio 0.3" -> "random audio zeros x10 0.3"."""
         words = asked.split()
         if words[0] not in _TAKES:
             return asked
@@ -129,12 +129,12 @@ class Protocol:
         return " ".join([*words[:2], *more, *words[2:]])
 
     def options_of(self, strategy: str) -> dict[str, Any]:
-        """What the protocol says of a strategy's options."""
+        """The protocol's options for a strategy."""
         missing = {"missing": self.put("without")} if strategy in _ABLATES and self.put("without") != "absent" else {}
         return {**missing, **self.options.get(strategy, {})}
 
     def training_on(self, kind: str) -> dict[str, Any]:
-        """What it says of ``TrainConfig`` on a kind of corpus, at any size."""
+        """The protocol's ``TrainConfig`` settings for a kind of corpus, at any size."""
         return {**self.training, **self.on.get(kind, {})}
 
 
@@ -148,7 +148,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
         normalised=("audio",),
         published=AtSize(features={"audio": "llds-32-16", "visual": "vgg-face-unit"}),
     ),
-    # 4.1.2, 4.3, 5.1 (20 epochs), 5.3 (the model of one modality).
+    # 4.1.2, 4.3, 5.1 (20 epochs), 5.3 (the unimodal model).
     "goncalves2022auxformer": Protocol(
         trials=20,
         missing="zeros",
@@ -157,7 +157,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
         changes={"unimodal-attention": {"plain_first": True}},
         published=AtSize(training={"epochs": 20}, features={"audio": "llds-32-16", "visual": "vgg-face"}),
     ),
-    # IV-C, for the baselines too (V-A); V-B (zeros); III-D (a modality that is not there is left out).
+    # IV-C, also for the baselines (V-A); V-B (zeros); III-D (an absent modality is left out).
     "goncalves2025versatile": Protocol(
         trials=5,
         missing="zeros",

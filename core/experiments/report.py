@@ -1,4 +1,4 @@
-"""A filled table: mean and spread over seeds, the paper's test, the paper's own figures under their heading, a picture."""
+"""Renders a table: mean and spread over seeds, the paper's test, the paper's own numbers, and a figure."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Filled:
     """An experiment with its numbers.
 
     Attributes:
-        values: (row, column) -> one value a seed, in the order of the seeds, NaN where that seed failed or was not run; a row
-            without the column has no entry.
-        clips: test clips of each seed; parthasarathy2020detecting's test counts those of the smallest split.
-        raw: row -> all that was measured, one a seed that it has.
+        values: (row, column) -> one value per seed, in the order of the seeds, NaN where that seed failed or was not run; rows
+            without the column have no entry.
+        clips: test clips per seed; parthasarathy2020detecting's test uses those of the smallest split.
+        raw: row -> all measurements, one per measured seed.
         failed: one sentence for each cell that failed.
     """
 
@@ -81,7 +81,7 @@ class Filled:
             return None
 
     def missing(self) -> dict[str, tuple[int, ...]]:
-        """Row -> the seeds of this table that it lacks; rows without any are not measured."""
+        """Row -> the table's seeds that it lacks; unmeasured rows are left out."""
         found: dict[str, set[int]] = {row: set() for row, _ in self.values}
         for (row, _), values in self.values.items():
             found[row] |= {seed for seed, value in zip(self.seeds, values, strict=True) if np.isfinite(value)}
@@ -98,7 +98,7 @@ def both(ours: Sequence[float], theirs: Sequence[float]) -> tuple[tuple[float, .
 
 
 def frame(filled: Filled) -> pd.DataFrame:
-    """One line for each row, column and seed: what the CSV holds."""
+    """One line per row, column and seed, for the CSV."""
     lines = [
         {"row": row, "column": column, "seed": seed, "value": value}
         for (row, column), values in filled.values.items()
@@ -109,7 +109,7 @@ def frame(filled: Filled) -> pd.DataFrame:
 
 
 def markdown(filled: Filled) -> str:
-    """The table as measured, what the test says, and the paper's table."""
+    """The measured table, the test results, and the paper's table, as Markdown."""
     experiment = filled.experiment
     seeds = ", ".join(map(str, filled.seeds))
     lines = [f"## {experiment.paper}, {experiment.item}: {experiment.title}", ""]
@@ -122,7 +122,7 @@ def markdown(filled: Filled) -> str:
     lines += ["", *(f"Failed: {sentence}" for sentence in filled.failed)] if filled.failed else []
     if epochs := _uneven(experiment):
         lines += ["", f"Not all rows were given the same epochs: {epochs}."]
-    # Of some rows alone there may be none to test against.
+    # With a subset of rows there may be none to test against.
     if any(filled.test(column, row) for row in experiment.rows for column in row.columns):
         worse = "Worse than" if experiment.test == "matched" else "Different from"
         tested = "; ".join(dict.fromkeys(row.against for row in experiment.rows))
@@ -149,7 +149,7 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 
 def _uneven(experiment: Experiment) -> str:
-    """The rows by their epochs, where these differ."""
+    """A note on rows with different epochs; empty if all are equal."""
     rows: dict[int, list[str]] = {}
     for row in experiment.rows:
         rows.setdefault(row.run.training.epochs, []).append(row.name)
@@ -176,7 +176,7 @@ def _measured(filled: Filled, row: Row, column: Column) -> str:
 
 
 def _printed(experiment: Experiment, values: Sequence[Printed]) -> list[str]:
-    """The paper's rows in its order; those that it has no figure for are left out."""
+    """The paper's rows in its order, without those for which it has no number."""
     texts = {(p.row, p.column): f"{p.value:,.0f}" if abs(p.value) >= 1000 else f"{p.value:g}" for p in values}
     rows = dict.fromkeys(p.row for p in values)
     return _lines(experiment, {name: [texts.get((name, c.name), "") for c in experiment.columns] for name in rows})
@@ -187,14 +187,14 @@ def _p(found: Significance | None) -> str:
 
 
 def figure(filled: Filled) -> go.Figure:
-    """The experiment as a picture of its kind; error bars are one standard deviation over seeds."""
+    """The experiment's figure; error bars are one standard deviation over seeds."""
     experiment = filled.experiment
     if experiment.kind in ("confusion", "points"):
         drawn = _confusions(filled) if experiment.kind == "confusion" else _maps(filled)
         return drawn.update_layout(title=f"{experiment.paper}, {experiment.item}: {experiment.title}")
     drawn = go.Figure()
     for row in experiment.rows:
-        # Parameters beside shares would leave bars that nobody sees: the table has them.
+        # Next to parameter counts, the bars of shares would be invisible; the table has both.
         columns = [c for c in row.columns if c.condition != "cost"] or row.columns
         names = [c.name for c in columns]
         means, sds = [filled.mean(row, c) for c in columns], [filled.sd(row, c) for c in columns]
@@ -216,7 +216,7 @@ def figure(filled: Filled) -> go.Figure:
 
 
 def _confusions(filled: Filled) -> go.Figure:
-    """One matrix a row of the experiment, over all seeds: rows are true classes, as shares of each."""
+    """One confusion matrix per row of the experiment, over all seeds: rows are true classes, normalised."""
     rows = [row for row in filled.experiment.rows if row.name in filled.raw]
     drawn = make_subplots(1, max(1, len(rows)), subplot_titles=[row.name for row in rows])
     for place, row in enumerate(rows, 1):
@@ -254,7 +254,7 @@ def _maps(filled: Filled) -> go.Figure:
 
 
 def level(column: Column) -> float:
-    """The share of frames that a condition leaves."""
+    """The share of frames that a condition keeps."""
     words = column.condition.split()
     if words[0] == "without":
         return 0.0
@@ -262,7 +262,7 @@ def level(column: Column) -> float:
 
 
 def write(filled: Filled, folder: Path, html: bool = True) -> list[Path]:
-    """Markdown, CSV and the figure (JSON, and HTML that opens by itself, 4 MB) of an experiment; returns the files."""
+    """Write Markdown, CSV and the figure (JSON, and standalone HTML, 4 MB) of an experiment. Returns the files."""
     name = filled.experiment.name
     drawn = figure(filled)
     contents = {

@@ -1,4 +1,4 @@
-"""The results page: every claim with its verdict, its figures, seeds and intervals; in Markdown."""
+"""The results page in Markdown: every claim with its verdict, numbers, seeds and intervals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SPLITS = {"folds": "Seeds are folds by speaker", "official": "Seeds share the c
 
 @dataclass(frozen=True)
 class Examined:
-    """A claim with what was found: its comparisons in order, None where not measured, and what is told of its curves."""
+    """A claim with its results: its comparisons in order, None where not measured, and descriptions of its curves."""
 
     claim: Claim
     parts: tuple[Part, ...]
@@ -47,7 +47,7 @@ class Examined:
 
 
 def examine(claim: Claim, tables: Mapping[str, Filled]) -> Examined:
-    """Compare a claim with the tables, by experiment name."""
+    """Test a claim on the tables, by name."""
     parts = tuple(part for part in claim.parts if part.kind != "bend")
     judged = judge([_scores(part, tables) for part in parts])
     curves = tuple(_bend(part.curve, tables) for part in claim.parts if part.curve)
@@ -55,7 +55,7 @@ def examine(claim: Claim, tables: Mapping[str, Filled]) -> Examined:
 
 
 def undecided(examined: Sequence[Examined]) -> list[str]:
-    """The experiments that leave a comparison open with fewer than ten seeds."""
+    """The experiments with a comparison that is undecided, and fewer than ten seeds."""
     names = [
         name
         for claim in examined
@@ -77,10 +77,10 @@ def page(
     """The results page.
 
     Args:
-        tables: what is measured, by the experiment's name; a claim that needs another says so.
-        note: what is said of the corpus first.
-        folder: where the tables lie, from the page.
-        earlier: whether ``EARLIER`` lies among them.
+        tables: measured tables by experiment; a claim that needs another says so.
+        note: introduction about the corpus.
+        folder: path of the tables, relative to the page.
+        earlier: whether ``EARLIER`` exists beside the tables.
         recorded: whether people were recorded for the corpus.
     """
     examined = [examine(claim, tables) for claim in claims]
@@ -109,7 +109,7 @@ def _setting(tables: Mapping[str, Filled], recorded: bool) -> str:
 
 
 def _size(tables: Mapping[str, Filled]) -> str:
-    """Of what size the measured rows are, and which parts of the corpus they are measured on where that is not by seed."""
+    """The size of the measured rows, and the parts of the corpus used, where these do not depend on the seed."""
     rows = [(table.experiment.paper, row.run) for table in tables.values() for row in table.experiment.rows]
     presets = sorted({run.preset for _, run in rows if not is_demo(run.preset)})
     sizes = (
@@ -180,7 +180,7 @@ def _numbers(found: Judged | None) -> str:
 
 
 def _name(place: Place, beside: Place | None = None) -> str:
-    """The row, and the column where it is not the one just named."""
+    """The row, and the column unless it was just named."""
     told = beside is not None and beside.column == place.column
     return place.row if told else f"{place.row} ({place.column})"
 
@@ -219,7 +219,7 @@ def _bend(curve: tuple[str, str], tables: Mapping[str, Filled]) -> str:
         )
     below = [share for share, values in sorted(points.items(), reverse=True) if share < 1 and _worse(values, whole)]
     steady = [share for share, values in points.items() if share < 1 and not _worse(values, whole)]
-    # The bend is where every further loss shows too: one unlucky point above it is none.
+    # The bend is where all further losses are significant too; a single significant point above it does not count.
     left = [share for share in below if all(share < other for other in steady)]
     bend = f"worse from {1 - max(left):.0%} missing on" if left else "no consistent drop is found"
     return f"- {table.experiment.title}, {curve[1]}: {bend}. By share of frames missing: {shown}."

@@ -1,6 +1,6 @@
-"""Run an experiment's cells over processes or a Ray cluster.
+"""Runs an experiment's cells in processes or on a Ray cluster.
 
-What was finished before is not done again; one that fails does not stop the rest.
+Finished cells are skipped; a cell that fails does not stop the rest.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def run(
     report: Report = lambda stage, share: None,
     where: Where = USUAL,
 ) -> tuple[Filled, list[str]]:
-    """Fill an experiment's table.
+    """Run an experiment and collect its table.
 
     Returns:
-        The table, and one sentence for each cell that failed, whose seed its row lacks.
+        The table, and one sentence for each failed cell, whose seed is missing in its row.
 
     Raises:
-        UserError: when the corpus does not label what the experiment needs, or features cannot be had.
+        UserError: when the corpus lacks labels that the experiment needs, or features are unavailable.
     """
     check(experiment, corpus)
     wanted = cells_of(experiment, corpus, seeds, where)
@@ -46,9 +46,10 @@ def run(
 
 
 def check(experiment: Experiment, corpus: str) -> None:
-    """
+    """Check that the corpus has the labels that an experiment needs.
+
     Raises:
-        UserError: when the corpus does not label what the experiment needs.
+        UserError: when it does not.
     """
     table = open_corpus(corpus).table
     lacking = [name for name in experiment.needs if name not in table or not table[name].notna().any()]
@@ -57,8 +58,7 @@ def check(experiment: Experiment, corpus: str) -> None:
 
 
 def own_split(corpus: str) -> bool:
-    """Whether a corpus can be shared out by its authors' parts alone: it has some, and names no speaker (AuxFormer's and VAVL's
-    own files)."""
+    """Whether a corpus can only be split by its authors' parts: it has some, and names no speakers."""
     table = open_corpus(corpus).table
     named = "speaker" in table and (table["speaker"].fillna("").astype(str).str.strip() != "").any()
     return not named and "split" in table and bool((table["split"].fillna("").astype(str).str.strip() != "").any())
@@ -67,7 +67,7 @@ def own_split(corpus: str) -> bool:
 def cells_of(
     experiment: Experiment, corpus: str, seeds: tuple[int, ...], where: Where = USUAL
 ) -> dict[tuple[str, int], tuple[Cell, set[str]]]:
-    """Row and seed -> the cell that fills them, and the conditions that it is measured under."""
+    """(row, seed) -> its cell, and the conditions to measure."""
     wanted = {}
     for row in experiment.rows:
         for seed in seeds:
@@ -77,7 +77,7 @@ def cells_of(
 
 
 def jobs_of(wanted: Mapping[tuple[str, int], tuple[Cell, set[str]]]) -> dict[str, tuple[Cell, set[str]]]:
-    """The cells by what they are called. Rows may share a run: it is trained once, for all that they ask of it."""
+    """The distinct cells by name. Rows may share a run, which is trained once, for all their conditions."""
     jobs: dict[str, tuple[Cell, set[str]]] = {}
     for cell, conditions in wanted.values():
         _, known = jobs.setdefault(cell.folder().name, (cell, set()))
@@ -95,7 +95,7 @@ def finished(experiment: Experiment, corpus: str, seeds: tuple[int, ...], where:
 def _fill_all(
     jobs: dict[str, tuple[Cell, set[str]]], cluster: Cluster, report: Report, device: str
 ) -> tuple[dict[str, Measured], list[str]]:
-    """All that is missing: first what may run side by side, then what is timed, one cell at a time."""
+    """Run all missing cells in parallel, then the timed conditions one cell at a time."""
     failed: list[str] = []
     done: dict[str, Measured] = {}
     for timed in (False, True):

@@ -1,14 +1,14 @@
-"""Comparisons judged: borne out, contradicted, or not shown.
+"""Verdicts on comparisons: borne out, contradicted, or not shown.
 
 Scores are compared seed by seed with the corrected resampled t-test (``evaluation.significance.corrected_pairs``): seeds are
 splits of the same speakers, and share most of their training clips.
 
 - "better" is borne out where the first is better, and contradicted where the second is.
-- "no worse" is borne out where the first is not worse by the margin or more (a test of non-inferiority), else contradicted where
-  the second is better, else not shown: that no harm was found shows nothing.
+- "no worse" is borne out where the first is less than the margin worse (a non-inferiority test), else contradicted where the
+  second is better, else not shown: the absence of a significant loss shows nothing.
 
-p-values are Holm's within a claim's family: all its comparisons, those not yet measured among them, and each direction for
-itself. So a claim's chance of any part wrongly borne out is 5 % at most, and of any wrongly contradicted 5 %.
+p-values are Holm-adjusted within a claim's family: all its comparisons, including those not yet measured, separately for each
+direction. So the probability that any part of a claim is wrongly borne out is 5 % at most, and likewise for contradicted.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ import numpy as np
 from affectscope.core.evaluation.significance import corrected_pairs, holm, interval
 
 ALPHA = 0.05
-# Five seeds decide little: what they leave open is worth so many.
+# With fewer seeds, an undecided comparison deserves more of them.
 ENOUGH = 10
 Verdict = Literal["borne out", "contradicted", "not shown", "not measured"]
 VERDICTS: tuple[Verdict, ...] = ("borne out", "contradicted", "not shown", "not measured")
 
-# Test clips for each training clip of one split, by ``TrainConfig.split``; folds are ten. The authors' own split is the same for
-# all seeds: what varies is training alone, and the test then speaks of that.
+# Ratio of test to training clips of one split, by ``TrainConfig.split``; there are ten folds. The authors' split is the same for
+# all seeds: only training varies, and the test is about that.
 _RATIOS = {"speaker": 15 / 70, "folds": 1 / 8, "official": 0.0}
 
 
 def ratio(split: str) -> float:
-    """What ``corrected_pairs`` takes for splits made in this way; unknown ways are taken for those by speaker."""
+    """The ratio for ``corrected_pairs``; unknown kinds of splits are treated as "speaker"."""
     return _RATIOS.get(split, _RATIOS["speaker"])
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a comparison rests on: a score a seed on either side, the same seeds in the same order, at least two.
+    """The data of a comparison: a score per seed on either side, the same seeds in the same order, at least two.
 
     Attributes:
-        margin: above 0 where the first is to be no worse.
-        ratio: test clips for each training clip.
+        margin: above 0 for "no worse".
+        ratio: test clips per training clip.
     """
 
     first: tuple[float, ...]
@@ -58,8 +58,8 @@ class Judged:
     """A comparison's verdict and its numbers.
 
     Attributes:
-        difference, low, high: mean of first less second, and its 95 % interval.
-        p: of what is claimed, Holm's within the family.
+        difference, low, high: mean of first minus second, and its 95 % interval.
+        p: of the claim, Holm-adjusted within the family.
         harm: p of the second being better, likewise.
     """
 
@@ -73,7 +73,7 @@ class Judged:
 
 
 def judge(family: Sequence[Scores | None]) -> list[Judged | None]:
-    """The comparisons of a claim; None where it is not measured, which counts in the family all the same.
+    """The verdicts of a claim's comparisons. None marks unmeasured ones, which still count in the family.
 
     Raises:
         UserError: with fewer than two seeds.
@@ -97,7 +97,7 @@ def _judged(scores: Scores, p: float, harm: float) -> Judged:
 
 
 def overall(verdicts: Sequence[Verdict]) -> str:
-    """One word for a claim of several parts: all of them have to be borne out, and one that is contradicted suffices."""
+    """The verdict on a claim of several parts: borne out if all are, contradicted if any is."""
     if not verdicts:
         return "described"
     if "contradicted" in verdicts:

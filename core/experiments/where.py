@@ -1,4 +1,4 @@
-"""On which features an experiment is run, and by whom."""
+"""The features and the device of an experiment."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from affectscope.core.training.presets import spec_of
 
 @dataclass(frozen=True)
 class Where:
-    """
+    """Where an experiment runs, and on which features.
+
     Attributes:
-        store: a folder of packed features; "" without one.
-        features: modality -> feature set, as a person said.
-        device: where cells are measured, "cuda" or "".
+        store: a folder of packed features; "" for none.
+        features: modality -> feature set chosen by the user.
+        device: for measuring, "cuda" or "".
     """
 
     store: str = ""
@@ -30,6 +31,6 @@ USUAL = Where()
 
 
 def cell_of(run: Run, corpus: str, seed: int, where: Where = USUAL) -> Cell:
-    """The cell of a run; of what a person said of features, what its system takes."""
+    """The cell of a run, with the user's choice of features restricted to what its system takes."""
     own = spec_of(run.system, run.preset).inputs if where.features else {}
     return Cell(run, corpus, seed, where.store, {m: name for m, name in where.features.items() if m in own})

@@ -1,7 +1,7 @@
-"""Attention of vision transformers: attention rollout, and its gradient-weighted form.
+"""Attention rollout for vision transformers, and its gradient-weighted form.
 
-pytorch-grad-cam has neither. Weights are recorded where torch computes them, in ``scaled_dot_product_attention``, which
-``nn.MultiheadAttention``, torchvision, timm and transformers use; so this works for any network.
+pytorch-grad-cam has neither. Weights are captured in ``scaled_dot_product_attention``, which ``nn.MultiheadAttention``,
+torchvision, timm and transformers call, so the network's structure need not be known.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from torch import Tensor, nn
 
 from affectscope.core.explain.road import NoWay, VisualRoad, listening, slopes_by_score
 
-# So many pictures at a time: a ViT-B over 224 pixels holds 150 MB for each.
+# Pictures per forward pass: a ViT-B over 224 pixels holds 150 MB for each.
 _AT_ONCE = 8
-# What a transformer keeps for a gradient, in parts of its attention weights: a ViT-B seven.
+# Memory that a transformer keeps for the backward pass, in multiples of its attention weights: seven for a ViT-B.
 _KEPT = 8
 _CONVOLVING = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm2d, nn.BatchNorm3d, nn.MaxPool2d, nn.AvgPool2d)
-# Functions of torch's are put aside, which are one for all threads: of two at once, the first to end would bring back what the
-# second put in their place.
+# Capturing patches functions of torch, which all threads share: if two threads did so at once, the first to finish would restore
+# the originals while the second still needs its patches.
 _ONE = threading.RLock()
 
 
 @contextmanager
 def weighing(most: float = math.inf) -> Iterator[list[Tensor]]:
-    """Record the weights [B, heads, T, T] of every attention computed in this thread, differentiable.
+    """Capture the weights [B, heads, T, T] of every attention in this thread, with gradients.
 
     Args:
-        most: the maximum size of the weights in bytes.
+        most: limit in bytes.
 
     Raises:
-        NoWay: from inside the network, if they are larger.
+        NoWay: from inside the network, when there are more.
     """
     with _ONE:
         yield from _weighing(most)
@@ -67,7 +67,7 @@ def _weighing(most: float) -> Iterator[list[Tensor]]:
 
     def weigh(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
         made = softmax(input, dim, _stacklevel, dtype)
-        # As transformers' plain implementation computes it.
+        # The eager implementation in transformers.
         square = made.ndim == 4 and dim in (-1, 3) and made.shape[-1] == made.shape[-2]
         return keep(made) if square and threading.get_ident() == thread else made
 
@@ -81,22 +81,22 @@ def _weighing(most: float) -> Iterator[list[Tensor]]:
 
 
 def rollout(road: VisualRoad) -> Tensor:
-    """Attention rollout (Abnar and Zuidema 2020): the heads' mean, half residual, multiplied from layer to layer.
+    """Attention rollout (Abnar and Zuidema 2020): the heads' mean, half residual, multiplied over layers; the same for all
+    scores.
 
     Returns:
-        [S, P, h, w]: how much of each patch reaches the output token (the class token, or all tokens equally), the same for all
-        scores.
+        [S, P, h, w]: how much of each patch reaches the token that is read (the class token; without one, all tokens equally).
     """
     return _forward(road, lambda layers: _multiplied([(weights + _itself(weights)) / 2 for weights in layers]))
 
 
 def last(road: VisualRoad) -> Tensor:
-    """Attention of the output token in the last layer, averaged over heads: [S, P, h, w], the same for all scores."""
+    """The last layer's attention from the token that is read, mean over heads; [S, P, h, w], the same for all scores."""
     return _forward(road, lambda layers: layers[-1])
 
 
 def _forward(road: VisualRoad, joined: Callable[[list[Tensor]], Tensor]) -> Tensor:
-    """Combine the heads' mean weights [rows, T, T] of all layers with ``joined``, from the first layer to the last."""
+    """Apply ``joined`` to the weights [rows, T, T] of all layers, mean over heads, first layer to last."""
     network, encoder = _part(road)
     maps = []
     with torch.no_grad():
@@ -109,13 +109,13 @@ def _forward(road: VisualRoad, joined: Callable[[list[Tensor]], Tensor]) -> Tens
 
 
 def weighted(road: VisualRoad) -> Tensor:
-    """Gradient-weighted attention (Chefer et al. 2021): each layer's weights times their positive gradient, accumulated.
+    """Gradient-weighted rollout (Chefer et al. 2021): each layer's weights times their positive gradient, accumulated.
 
     Returns:
-        [S, P, h, w] as ``rollout``, separately for each score.
+        [S, P, h, w] as ``rollout``, but one per score.
 
     Raises:
-        NoWay: if there is no attention among the tokens of the layer, or it does not fit into memory.
+        NoWay: when there is no attention among the tokens that are read, or it exceeds the memory limit.
     """
     network, encoder = _part(road)
     if not encoder:
@@ -124,7 +124,7 @@ def weighted(road: VisualRoad) -> Tensor:
             layers, scores = _attention(road, network, pixels, psutil.virtual_memory().available / 2 / _KEPT)
         slopes = slopes_by_score(scores, [call for layer in layers for call in layer])
         return _placed(road, [torch.stack([_marked(layers, by_score) for by_score in slopes])])
-    # An encoder sees picture after picture: some at a time, as all layers of a transformer over a clip are too much for memory.
+    # An encoder handles pictures independently. They are batched, because all layers for a whole clip exceed the memory.
     with torch.no_grad():
         features = torch.cat([network(part).flatten(1) for part in road.pixels.split(_AT_ONCE)])
     with torch.enable_grad():
@@ -142,7 +142,7 @@ def weighted(road: VisualRoad) -> Tensor:
 
 
 def attends(road: VisualRoad) -> bool:
-    """Whether the layer's tokens attend to each other: there is an attention in the layer or next to it."""
+    """Whether the layer that is read is one of tokens with self-attention: it or a sibling contains an attention."""
     if not road.layers or any(isinstance(module, _CONVOLVING) for module in road.layers[-1].modules()):
         return False
     name = next((name for name, module in road.network.named_modules() if module is road.layers[-1]), "")
@@ -152,12 +152,12 @@ def attends(road: VisualRoad) -> bool:
 
 
 def frame_by_frame(road: VisualRoad) -> bool:
-    """Whether the layer is inside an encoder that processes each picture separately."""
+    """Whether the layer that is read is inside an encoder that handles each picture independently."""
     return bool(road.layers) and _part(road)[1]
 
 
 def _part(road: VisualRoad) -> tuple[nn.Module, bool]:
-    """The encoder, and True, if the layers are inside it; otherwise the whole network, and False."""
+    """(encoder, True) if the layers that are read are inside it; else (whole network, False)."""
     encoder = getattr(road.network, "encoder", None)
     if isinstance(encoder, nn.Module) and road.layers[-1] in set(encoder.modules()):
         return encoder, True
@@ -165,10 +165,10 @@ def _part(road: VisualRoad) -> tuple[nn.Module, bool]:
 
 
 def _attention(road: VisualRoad, network: nn.Module, pixels: Tensor, most: float = math.inf) -> tuple[list[list[Tensor]], Tensor]:
-    """For each layer, in order, the weights [rows, heads, T, T] among the layer's tokens, per call; and the scores.
+    """For each layer, the weights [rows, heads, T, T] among the tokens that are read, per call; and the network's output.
 
     Raises:
-        NoWay: if there is no attention among those tokens, or more than ``most`` bytes.
+        NoWay: when there is no attention among those tokens, or its weights exceed ``most`` bytes.
     """
     with listening(road.layers, False) as heard, weighing(most) as found:
         scores = network(pixels)
@@ -177,19 +177,19 @@ def _attention(road: VisualRoad, network: nn.Module, pixels: Tensor, most: float
     among = [weights for weights in found if weights.shape[-2:] == (tokens, tokens)]
     if not among or len(among) % len(read):
         raise NoWay("no attention is among the tokens of the layer that is to be looked at")
-    # A network that takes its pictures in parts goes through all layers with each.
+    # A network that processes pictures in batches calls every layer once for each batch.
     depth = len(among) // len(read)
     return [among[i::depth] for i in range(depth)], scores
 
 
 def _marked(layers: Sequence[Sequence[Tensor]], slopes: Sequence[Tensor]) -> Tensor:
-    """The map [rows, h, w] from the weights of all layers, per call, and the gradients of one score in the same order."""
+    """[rows, h, w], from all layers' weights per call, and one score's gradients on them in the same order."""
     waiting, mixed = iter(slopes), []
     for layer in layers:
         weights, slope = torch.cat([call.detach() for call in layer]), torch.cat([next(waiting) for _ in layer])
         mixed.append((slope * weights).relu().mean(1) + _itself(weights))
     together = _multiplied(mixed)
-    # What a patch keeps of itself along the residual is no evidence that it was attended to.
+    # What a patch keeps of itself through the residual connection is not evidence of attention.
     return _taken(together - _itself(together))
 
 
@@ -198,7 +198,7 @@ def _itself(weights: Tensor) -> Tensor:
 
 
 def _multiplied(layers: Sequence[Tensor]) -> Tensor:
-    """Multiply [rows, T, T] from the first layer to the last."""
+    """The matrix product [rows, T, T] over layers, first to last."""
     together = layers[0]
     for layer in layers[1:]:
         together = layer @ together
@@ -206,7 +206,7 @@ def _multiplied(layers: Sequence[Tensor]) -> Tensor:
 
 
 def _taken(together: Tensor) -> Tensor:
-    """The part of each patch in the output token: [rows, h, w]."""
+    """The share of each patch in the token that is read: [rows, h, w]."""
     side = math.isqrt(together.shape[-1])
     patches = together[..., -(side**2) :]
     taken = patches[:, 0] if together.shape[-1] > side**2 else patches.mean(1)
@@ -214,5 +214,5 @@ def _taken(together: Tensor) -> Tensor:
 
 
 def _placed(road: VisualRoad, maps: Sequence[Tensor]) -> Tensor:
-    """Assign the maps [S, rows, h, w] of all passes to frames: [S, P, h, w]."""
+    """Maps [S, rows, h, w] of each pass as one per frame, [S, P, h, w]."""
     return torch.stack([road.on_frames(drawn) for drawn in torch.cat(list(maps), 1)])

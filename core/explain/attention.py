@@ -1,4 +1,4 @@
-"""From attention maps to readable form: the weight of each frame, and audio frames against video frames."""
+"""Summaries of attention maps: the weight of each frame, and audio frames against video frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from affectscope.core.models.base import AttentionMap, ModelOutput, ModelSpec
 from affectscope.core.streams import Stream
 
-# Rows and columns of a written matrix: fifteen seconds of audio descriptors.
+# Maximum rows and columns of an exported matrix: fifteen seconds of audio descriptors.
 MOST_FRAMES = 1500
 
 
@@ -21,26 +21,26 @@ def stack_layers(maps: Sequence[AttentionMap], name: str) -> Tensor:
 
 
 def frame_weights(weights: Tensor, query_present: Tensor) -> Tensor:
-    """How much attention each key frame receives: the mean over the present queries.
+    """How much each key frame is attended to: the mean over present queries.
 
     Args:
         weights: [layers, heads, Tq, Tk]; query_present: [Tq] bool.
 
     Returns:
-        [layers, heads, Tk], each row summing to 1 over present keys. Without a present query, the single frame that represents
-        an absent modality (the first) is used.
+        [layers, heads, Tk], each row summing to 1 over present keys. Without present queries, the first frame, which stands for
+        an absent modality, is used.
     """
     asked = query_present if query_present.any() else torch.arange(len(query_present)) == 0
     return weights[:, :, asked].mean(2)
 
 
 def attention_arrays(streams: Mapping[str, Stream], output: ModelOutput, spec: ModelSpec) -> dict[str, np.ndarray]:
-    """All attentions of a single clip as arrays for writing.
+    """Every attention of a single clip, as arrays for export.
 
     Returns:
-        Per attention's name, [layers, heads, queries, keys] float16: the rows of present frames sum to 1 over the present
-        keys, others are 0. Also ``NAME.query_times`` and ``NAME.key_times``, seconds. If a side has more than ``MOST_FRAMES``,
-        each cell is the mean of its neighbours.
+        By the attention's name, [layers, heads, queries, keys] float16: rows of present frames sum to 1 over present keys, others
+        are 0. Also ``NAME.query_times`` and ``NAME.key_times``, seconds. Above ``MOST_FRAMES`` per side, each cell is the mean of
+        its neighbours.
     """
     found: dict[str, np.ndarray] = {}
     for attention in spec.attention:
@@ -56,7 +56,7 @@ def attention_arrays(streams: Mapping[str, Stream], output: ModelOutput, spec: M
 
 
 def shrunk(weights: Tensor, query_times: np.ndarray, key_times: np.ndarray, side: int) -> tuple[Tensor, np.ndarray, np.ndarray]:
-    """Weights [..., Q, K] with at most ``side`` rows and columns, each the mean of its neighbours, and their times."""
+    """Weights [..., Q, K] reduced to at most ``side`` rows and columns by averaging neighbours, and their times."""
     rows, columns = min(len(query_times), side), min(len(key_times), side)
     if (rows, columns) == weights.shape[-2:]:
         return weights, query_times, key_times

@@ -1,4 +1,4 @@
-"""Explanations of faces at pixel level: integrated gradients and occlusion, verified against Captum."""
+"""Pixel attributions: integrated gradients and occlusion, with Captum's definitions."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from affectscope.core.explain.gradients import quadrature
 from affectscope.core.explain.road import VisualRoad, slopes_by_score
 
 STEPS = 8
-"""Points of integrated gradients' quadrature on pictures; a clip's faces go through the encoder once for each."""
+"""Quadrature points of integrated gradients on pictures; each needs one pass of the clip's faces through the encoder."""
 CELLS = 6
-"""Patches across and down a face that are hidden in turn."""
+"""Patches per side of a face, occluded in turn."""
 FRAMES = 8
-"""Frames in which a patch is hidden at a time, a third of a second of film; all frames of a network without an encoder."""
+"""Frames per occlusion, a third of a second of video; without an encoder, all frames."""
 
 
 def plain(pixels: Tensor) -> Tensor:
-    """[P, C, 1, 1]: each face's mean colour, which is the baseline and replaces hidden patches."""
+    """[P, C, 1, 1]: each face's mean colour, the baseline and the fill colour of occlusion."""
     return pixels.mean((2, 3), keepdim=True)
 
 
 def integrated_pixels(road: VisualRoad, steps: int = STEPS) -> Tensor:
-    """Integrated gradients (Sundararajan et al. 2017) of each score, for all faces of the clip at once: [S, P, C, H, W].
+    """Integrated gradients (Sundararajan et al. 2017) of each score on all faces of the clip, [S, P, C, H, W].
 
-    The baseline is faces of one colour, ``plain``; for each score, the values add up to its difference from the baseline.
+    The baseline is ``plain``. For each score they sum to its difference from the baseline.
 
     Raises:
-        NoWay: if torch cannot compute a gradient through the network.
+        NoWay: when the network is not differentiable.
     """
     pixels, start = road.pixels.detach(), plain(road.pixels.detach())
     total: Tensor | None = None
@@ -47,23 +47,25 @@ def integrated_pixels(road: VisualRoad, steps: int = STEPS) -> Tensor:
 
 
 def integrated(road: VisualRoad) -> Tensor:
-    """``integrated_pixels`` summed over colours and cells, smoothed, positive parts: [S, P, SIDE, SIDE].
+    """``integrated_pixels`` summed over colours and cells, smoothed, positive part: [S, P, SIDE, SIDE].
 
-    Values are summed before they are clipped at 0, because neighbouring pixels support and oppose the score and cancel out;
-    clipped pixel by pixel, the map would show edges instead of evidence (docs/trust.md, What the exam found).
+    Neighbouring pixels have opposite signs and cancel. Clipping below 0 before summing would show the picture's edges rather than
+    the evidence (docs/trust.md, What the exam found).
     """
     return smoothed(enlarged(integrated_pixels(road).sum(2))).relu()
 
 
 def occlusion(road: VisualRoad) -> Tensor:
-    """Occlusion (Zeiler and Fergus 2014), for video as for images: how much each score drops while a patch of the face is
-    hidden for some frames, positive parts: [S, P, CELLS, CELLS]."""
+    """How much each score falls when a patch of the face is hidden for some frames; positive part, [S, P, CELLS, CELLS].
+
+    Occlusion as in Zeiler and Fergus 2014, over time as well as space.
+    """
     with torch.inference_mode():
         return occluded(road).relu()
 
 
 def occluded(road: VisualRoad) -> Tensor:
-    """[S, P, CELLS, CELLS], how much each score drops; negative if it rises."""
+    """[S, P, CELLS, CELLS]: how much each score falls; negative where it rises."""
     pixels, count = road.pixels, len(road.pixels)
     encoder = frame_by_frame(road)
     width = FRAMES if encoder else count
@@ -76,7 +78,7 @@ def occluded(road: VisualRoad) -> Tensor:
         if not encoder:
             maps[:, :, row, column] = (base - network(hidden))[:, None]
             continue
-        # The encoder sees face after face: what it makes of the hidden ones is taken a few frames at a time.
+        # The encoder handles faces independently, so only the hidden ones are encoded again, a few frames at a time.
         assert whole is not None
         features = network.features(hidden)
         rows = whole.repeat(len(starts), 1, 1)
@@ -89,12 +91,12 @@ def occluded(road: VisualRoad) -> Tensor:
 
 
 def edges(size: int) -> list[int]:
-    """The boundaries of the patches along a side of the given number of pixels, [CELLS + 1]."""
+    """Borders of the patches along a side of ``size`` pixels, [CELLS + 1]."""
     return [round(size * i / CELLS) for i in range(CELLS + 1)]
 
 
 def _hidden(pixels: Tensor) -> Iterator[tuple[int, int, Tensor]]:
-    """Row and column of each patch, and the faces with it hidden."""
+    """Row and column of each patch, and the pictures with it hidden."""
     stands = plain(pixels)
     down, across = (edges(size) for size in pixels.shape[-2:])
     for row in range(CELLS):

@@ -1,7 +1,7 @@
-"""Class activation maps: a layer's activations, weighted by the gradients of the scores.
+"""Class activation maps: a layer's activations, weighted by the scores' gradients.
 
-Each is a line or two. They are implemented here because pytorch-grad-cam imports matplotlib, scikit-learn and torchvision,
-which would delay the player's first heatmap by seconds; tests verify each one against that library.
+They are implemented here, because the player's first heatmap must not wait for the imports of pytorch-grad-cam (matplotlib,
+scikit-learn, torchvision: seconds). The tests compare each with that library.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from affectscope.core.explain.road import Reading, VisualRoad, read
 
 SIDE = 16
-"""Rows and columns of a heatmap, whatever was read."""
+"""Rows and columns of a heatmap, for every method."""
 
 _CELLS, _MOMENTS = 1.0, 1.5
 Weighing = Callable[[Tensor, Tensor], Tensor]
 
 
 def enlarged(maps: Tensor) -> Tensor:
-    """[..., h, w] -> [..., SIDE, SIDE]: bilinear, or the mean where there is more than that."""
+    """[..., h, w] -> [..., SIDE, SIDE]: bilinear, or area means where the input is larger."""
     flat = maps.flatten(0, -3)[:, None]
     if max(maps.shape[-2:]) > SIDE:
         flat = nn.functional.adaptive_avg_pool2d(flat, SIDE)
@@ -32,13 +32,13 @@ def enlarged(maps: Tensor) -> Tensor:
 
 
 def layer_cam(values: Tensor, slopes: Tensor) -> Tensor:
-    """LayerCAM (Jiang et al. 2021): each position weighted by its own gradient, if positive.
+    """LayerCAM (Jiang et al. 2021): each place weighted by its own gradient where that is positive.
 
     Args:
-        values: [R, K, ...], R maps of K channels; slopes: [..., R, K, ...], the gradients with respect to them.
+        values: [R, K, ...] of R maps of K channels; slopes: [..., R, K, ...] their gradient.
 
     Returns:
-        [..., R, ...], at least 0, as from all functions of this kind.
+        [..., R, ...], >= 0, like all methods here.
     """
     return _summed(slopes.relu() * values, values)
 
@@ -49,24 +49,23 @@ def grad_cam(values: Tensor, slopes: Tensor) -> Tensor:
 
 
 def grad_cam_plus_plus(values: Tensor, slopes: Tensor) -> Tensor:
-    """Grad-CAM++ (Chattopadhay et al. 2018): positive gradients weighted by higher derivatives of the exponential of the
-    score."""
+    """Grad-CAM++ (Chattopadhay et al. 2018): positive gradients weighted by higher derivatives of the score's exponential."""
     total = values.sum(_places(values), keepdim=True)
     square = slopes**2
     alphas = square / (2 * square + total * square * slopes + 1e-6)
-    # The library's: where there is no gradient, there is no weight.
+    # As in the library: no weight where there is no gradient.
     alphas = torch.where(slopes != 0, alphas, torch.zeros_like(alphas))
     weights = (slopes.relu() * alphas).sum(_places(values), keepdim=True)
     return _summed(weights * values, values)
 
 
 def hires_cam(values: Tensor, slopes: Tensor) -> Tensor:
-    """HiResCAM (Draelos and Carin 2020): gradient times value at each position; on the network's input, gradient times input."""
+    """HiResCAM (Draelos and Carin 2020): gradient times activation at each place; on a network's input, gradient times input."""
     return _summed(slopes * values, values)
 
 
 def on_pictures(weigh: Weighing) -> Callable[[VisualRoad], Tensor]:
-    """Apply a method to the last layer of a road: [S, P, h, w]."""
+    """The method on the last layer of a road, [S, P, h, w]."""
 
     def maps(road: VisualRoad) -> Tensor:
         reading = read(road)[-1]
@@ -78,16 +77,15 @@ def on_pictures(weigh: Weighing) -> Callable[[VisualRoad], Tensor]:
 
 
 def layer_cam_product(road: VisualRoad) -> Tensor:
-    """The geometric mean of the LayerCAM maps of the last two layers, [S, P, SIDE, SIDE]: its maximum is that of their
-    product, and its unit that of a single map."""
+    """The geometric mean of the last two layers' LayerCAM maps, [S, P, SIDE, SIDE]: a product in the unit of one map."""
     return torch.stack([enlarged(_of(road, reading, layer_cam)) for reading in read(road)[-2:]]).prod(0).sqrt()
 
 
 def contrast(road: VisualRoad) -> Tensor:
-    """Change for the class: evidence in the last layer where this moment differs from the clip's average face.
+    """Where the last layer finds evidence for the class that exceeds the clip's average face.
 
-    The last layer's LayerCAM, times gradient times the first layer's difference from its mean over the clip, positive parts only,
-    smoothed over ``_CELLS`` and ``_MOMENTS``. For a single face, which differs from nothing, ``layer_cam_product``.
+    The last layer's LayerCAM times the first layer's deviation from its mean over the clip, weighted by the gradient; positive
+    parts only, smoothed over ``_CELLS`` and ``_MOMENTS``. A single face has no deviation, so ``layer_cam_product`` is used.
     """
     if len(road.pixels) < 2:
         return layer_cam_product(road)
@@ -98,17 +96,16 @@ def contrast(road: VisualRoad) -> Tensor:
     differs = (rows - rows.mean(over, keepdim=True)).flatten(0, 1)
     changes = (first.slopes * differs).sum(2).relu()
     found = enlarged(torch.stack([road.on_frames(change) for change in changes])) * enlarged(_of(road, last, layer_cam))
-    # The root has the unit of one map, so that frames compare.
+    # The square root has the unit of one map, so that frames are comparable.
     return smoothed(found.sqrt())
 
 
 def score_cam(road: VisualRoad) -> Tensor:
-    """Score-CAM: the scores of the clip when every face shows only what one channel of the last layer highlights, channel by
-    channel.
+    """The scores of the clip with every face masked by one channel of the last layer, for each channel.
 
-    For a single face this equals pytorch-grad-cam's Score-CAM. For a clip, the library would leave all other faces unchanged,
-    so its softmax over channels would hardly distinguish them. Here all faces are masked at once, each by its own map, and the
-    channel weights are those of the clip. It takes one forward pass per channel.
+    For one face this is pytorch-grad-cam's Score-CAM. For a clip the library would leave all other faces unmasked, and its
+    softmax over channels would find almost no difference. Here all faces are masked at once, each by its own map, and the
+    channels' weights are the clip's. Needs one forward pass per channel.
     """
     values = read(road, gradients=False)[-1].values
     with torch.no_grad():
@@ -124,8 +121,7 @@ def score_cam(road: VisualRoad) -> Tensor:
 
 
 def smoothed(maps: Tensor) -> Tensor:
-    """Average maps [S, P, h, w] of a clip's frames over ``_CELLS`` and ``_MOMENTS``, because single cells and frames are
-    noisy."""
+    """Maps [S, P, h, w] smoothed over ``_CELLS`` and ``_MOMENTS``: a single cell or frame is noise."""
     return _blurred(_blurred(_blurred(maps, -1, _CELLS), -2, _CELLS), 1, _MOMENTS)
 
 
@@ -134,7 +130,7 @@ def _of(road: VisualRoad, reading: Reading, weigh: Weighing) -> Tensor:
 
 
 def _places(values: Tensor) -> tuple[int, ...]:
-    """The spatial axes of a map, counted from the end."""
+    """The spatial axes of a map, as negative indices."""
     return tuple(range(2 - values.ndim, 0))
 
 
@@ -147,7 +143,7 @@ def _summed(weighted: Tensor, values: Tensor) -> Tensor:
 
 
 def _blurred(maps: Tensor, axis: int, width: float) -> Tensor:
-    """Gaussian blur of ``width`` along an axis, with the last value repeated beyond the ends."""
+    """Gaussian blur of ``width`` along an axis; edge values repeat."""
     reach = math.ceil(3 * width)
     steps = torch.arange(-reach, reach + 1, device=maps.device)
     kernel = torch.exp(-0.5 * (steps / width) ** 2)

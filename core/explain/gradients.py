@@ -1,4 +1,4 @@
-"""Integrated gradients (Sundararajan et al. 2017), verified against Captum by the tests."""
+"""Integrated gradients (Sundararajan et al. 2017), with Captum's definition; tests compare the two."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from affectscope.core.explain.road import NoWay
 def integrated(
     score: Callable[[Tensor], Tensor], values: Tensor, baseline: Tensor, steps: int = 32, at_once: int = 8
 ) -> tuple[Tensor, float]:
-    """The contribution of each value to a score on the straight path from a baseline: its change times its mean gradient.
+    """Attribution of a score to each value, on the straight path from a baseline: difference times mean gradient.
 
     Args:
-        score: values [G, ...] -> scores [G], each of its own row.
+        score: values [G, ...] -> scores [G], one per row.
         values, baseline: [...].
         steps: points of Gauss-Legendre quadrature, as Captum's "gausslegendre".
 
     Returns:
-        [...] float32, and the difference of their sum from score(values) - score(baseline).
+        [...] float32, and how far their sum is from score(values) - score(baseline).
 
     Raises:
-        NoWay: if torch cannot compute a gradient through ``score``.
+        NoWay: when ``score``, which may be user code, is not differentiable.
     """
     shares, weights = (part.to(values) for part in quadrature(steps))
     change = values - baseline
@@ -44,13 +44,13 @@ def integrated(
 
 
 def quadrature(steps: int) -> tuple[Tensor, Tensor]:
-    """Points on [0, 1] and their weights, by Gauss-Legendre quadrature: [steps] each, float64."""
+    """Gauss-Legendre nodes in 0..1 and their weights, [steps] each, float64."""
     nodes, sizes = np.polynomial.legendre.leggauss(steps)
     return torch.from_numpy((1 + nodes) / 2), torch.from_numpy(sizes / 2)
 
 
 def _slopes(score: Callable[[Tensor], Tensor], rows: Tensor) -> tuple[Tensor | None, ...]:
-    """The gradient of each row's own score with respect to the row; None if the score does not depend on it."""
+    """The gradient of each row's score on that row; None where the score does not depend on it."""
     scores = score(rows)
     if not scores.requires_grad:
         raise NoWay("no gradient of the answer reaches the sound")

@@ -1,4 +1,4 @@
-"""Explanations of a clip's audio: which methods are available, and their maps."""
+"""Chooses explanation methods for a clip's sound, and computes their maps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NEEDS = {
 
 
 def fitting_sound(road: SoundRoad) -> tuple[str, ...]:
-    """The methods available for a road, the default first: Integrated Gradients."""
+    """The methods that apply to this model, the default first: Integrated Gradients."""
     can = {"values": True, "layer": road.layer is not None, "attention": road.attention is not None, "rollout": road.deep}
     names = [name for name in METHODS if METHODS[name].sounds is not None and can[METHODS[name].hears]]
     first = next(name for name in _FIRST if name in names)
@@ -26,10 +26,10 @@ def fitting_sound(road: SoundRoad) -> tuple[str, ...]:
 
 
 def chosen_sound(road: SoundRoad, explanation: str | None) -> tuple[str, tuple[str, ...]]:
-    """The method for the audio, and all available methods.
+    """The chosen explanation method for sound, and all that apply.
 
     Raises:
-        UserError: if there is no such method, or the road does not provide what it needs.
+        UserError: when the method is unknown, or does not apply to this model.
     """
     offered = fitting_sound(road)
     needs = {name: _NEEDS.get(METHODS[name].hears, "") for name in METHODS if METHODS[name].sounds is not None}
@@ -37,14 +37,14 @@ def chosen_sound(road: SoundRoad, explanation: str | None) -> tuple[str, tuple[s
 
 
 def sound_maps(road: SoundRoad, heads: tuple[str, ...], explanation: str | None = None) -> dict[str, np.ndarray]:
-    """How much each frame and column supports each head's class, or opposes it (negative): [T, D] or [T, 1] float32.
+    """How much each frame and column speaks for or against each head's class: [T, D] or [T, 1] float32.
 
     Args:
-        heads: the road's scores.
-        explanation: one of ``fitting_sound``; the default is replaced by occlusion if no gradient reaches the audio.
+        heads: the heads of the road's scores.
+        explanation: one of ``fitting_sound``; default: the first, or occlusion if no gradient reaches the sound.
 
     Raises:
-        NoWay: if the road does not support the method.
+        NoWay: when no method applies.
     """
     name = explanation or fitting_sound(road)[0]
     try:

@@ -1,4 +1,4 @@
-"""Heatmaps of a clip, on the clip's scale and the video's frames."""
+"""Heatmaps of a clip, scaled per clip and on the video's frames."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from affectscope.core.features.extractors.encoders import placed
 
 
 def heatmaps(road: VisualRoad, heads: tuple[str, ...], explanation: str | None = None) -> dict[str, np.ndarray]:
-    """Each head's heatmap for its class inside the face box, [P, SIDE, SIDE] float32, linear, in the unit of ``in_clip_units``.
+    """Each head's evidence in the face box, [P, SIDE, SIDE] float32, linear, in the unit of ``in_clip_units``.
 
     Args:
-        heads: the road's scores.
-        explanation: one of ``fitting``; by default, the first.
+        heads: the heads of the road's scores.
+        explanation: one of ``fitting``; default: the first.
     """
     draw = METHODS[explanation or fitting(road)[0]].maps
     assert draw is not None
@@ -36,10 +36,10 @@ _NEEDS = {"layer": "a layer to read", "layers": "two layers to read", "tokens": 
 
 
 def fitting(road: VisualRoad) -> tuple[str, ...]:
-    """The methods available for a road, the default first.
+    """The methods that apply to this model, the default first.
 
-    The default is attention if an encoder's tokens attend to each other, change for the class if there are several layers, a
-    layer's CAM if there is one layer, and gradient times input if there are only pixels.
+    The default is attention for an encoder of tokens; ``contrast`` for several layers; a CAM for one layer; gradient times input
+    for pixels only.
     """
     can = {"pixels": True, "layer": len(road.layers) > 0, "layers": len(road.layers) > 1, "tokens": attends(road)}
     names = [name for name in METHODS if METHODS[name].maps is not None and can[METHODS[name].reads]]
@@ -49,10 +49,10 @@ def fitting(road: VisualRoad) -> tuple[str, ...]:
 
 
 def chosen(road: VisualRoad, explanation: str | None) -> tuple[str, tuple[str, ...]]:
-    """The method for the heatmaps, and all available methods.
+    """The chosen heatmap method, and all that apply.
 
     Raises:
-        UserError: if there is no such method, or the road does not provide what it needs.
+        UserError: when the method is unknown, or does not apply to this model.
     """
     offered = fitting(road)
     lacks = "and this model's picture network has none"
@@ -61,14 +61,13 @@ def chosen(road: VisualRoad, explanation: str | None) -> tuple[str, tuple[str, .
 
 
 def in_clip_units(maps: np.ndarray) -> np.ndarray:
-    """Scale [F, h, w] so that 1 is the clip's reference value, the 95th percentile of the frames' maxima. Nothing is clipped:
-    single frames can be far above 1."""
+    """Scale [F, h, w] so that 1 is the 95th percentile of the frames' maxima. Values are not clipped."""
     peaks = maps.max((1, 2))
     return maps / (np.percentile(peaks[peaks > 0], 95) if (peaks > 0).any() else 1.0)
 
 
 def on_video(maps: Mapping[str, np.ndarray], frames: np.ndarray, count: int) -> dict[str, np.ndarray]:
-    """Place maps [P, h, w] of some frames among all ``count`` frames; NaN for frames without a map."""
+    """Maps [P, h, w] of some frames on all ``count`` frames: NaN elsewhere."""
     found = {}
     for head, drawn in maps.items():
         found[head] = np.full((count, SIDE, SIDE), np.nan, np.float32)

@@ -1,5 +1,7 @@
-"""The registry of explanation methods: for faces, functions from a ``VisualRoad`` to heatmaps; for audio, functions from a
-``SoundRoad`` to a map over frames and columns. Plugins can register methods too (``affectscope.explanation``)."""
+"""The explanation methods by name: from a ``VisualRoad`` to heatmaps of the face, or from a ``SoundRoad`` to a map of the sound.
+
+Plugins can add methods (``affectscope.explanation``).
+"""
 
 from __future__ import annotations
 
@@ -25,21 +27,20 @@ Hears = Literal["values", "layer", "attention", "rollout"]
 
 @dataclass(frozen=True)
 class Method:
-    """An explanation method.
+    """One explanation method.
 
     Attributes:
-        title: its title for users.
-        source: its reference, and what it does.
-        maps: road -> [S, P, h, w], how much each position supports each score in each face; of any size, at least 0, on the
-            clip's own scale. None for methods for audio only.
-        reads: what the visual road must provide: ``layer``, the first and last of several ``layers``, ``tokens`` that attend
-            to each other, or only ``pixels``.
-        sounds: road -> [S, T, D], how much each frame and column supports each score, negative if it opposes it; or [S, T, 1] for
-            frames only. None for methods for faces only.
-        hears: what the audio road must provide: a ``layer``, ``attention`` whose keys are audio frames, attention among the audio
-            frames in several layers (``rollout``), or only ``values``.
+        title: as shown to the user.
+        source: citation, and what it does.
+        maps: road -> [S, P, h, w], the evidence for each score in each face; any size, >= 0, on one scale per clip. None for
+            methods for sound only.
+        reads: what the road must have: ``layer``, several ``layers``, ``tokens`` with self-attention, or just ``pixels``.
+        sounds: road -> [S, T, D], the evidence for (or, below 0, against) each score per frame and column; or [S, T, 1] per
+            frame. None for methods for pictures only.
+        hears: what that road must have: a ``layer``, ``attention`` with the sound as keys, self-attention of the sound in several
+            layers (``rollout``), or just ``values``.
         slow: whether a clip of three seconds takes longer than a second on two cores.
-        digest: hash of a plugin's sources, part of the cache key.
+        digest: hash of a user-defined method's sources, part of cache keys.
     """
 
     title: str
@@ -203,13 +204,13 @@ _OURS = frozenset(METHODS)
 
 
 def add(name: str, title: str, source: str, modality: str, reads: str, draw: Callable[[Any], Tensor], digest: str = "") -> None:
-    """Register a plugin's method for one modality; a method of the same name for the other modality is kept.
+    """Register a user-defined method for one modality. A method of the same name for the other modality is kept.
 
     Args:
-        reads: see ``Method.reads`` and ``Method.hears``; "" for the default.
+        reads: as in ``Method.reads`` or ``Method.hears``; "" for the default.
 
     Raises:
-        UserError: if the name is taken, or ``modality`` or ``reads`` is invalid.
+        UserError: when the name is built in, or the modality or ``reads`` is unknown.
     """
     if name in _OURS:
         raise UserError(f"There is already an explanation called {shown(name)}: choose another name for yours.")
@@ -225,14 +226,14 @@ def add(name: str, title: str, source: str, modality: str, reads: str, draw: Cal
 
 
 def take(offered: tuple[str, ...], explanation: str | None, elsewhere: str, needs: Mapping[str, str]) -> str:
-    """The chosen one of the methods available for a road, or the first.
+    """The chosen method, or the first of those that apply.
 
     Args:
-        elsewhere: what a method explains that does not support such roads at all.
-        needs: for methods that support such roads, what this road lacks.
+        elsewhere: what the methods for the other modality explain, for the error message.
+        needs: method -> what this model lacks for it.
 
     Raises:
-        UserError: if there is no such method, or the road does not provide what it needs.
+        UserError: when the method is unknown, or does not apply to this model.
     """
     if explanation is None or explanation in offered:
         return explanation or offered[0]

@@ -1,4 +1,4 @@
-"""The differentiable path ("road") from a clip's faces to the scores of a model's heads, for explanations."""
+"""The differentiable path from a clip's pictures to the scores of a model's heads, and the layers that explanations read."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ Layers = Sequence[nn.Module]
 
 
 class NoWay(Exception):
-    """A plugin's network does not support an explanation; the message is a half-sentence that says why."""
+    """A method does not apply to a (user's) network; the message is the reason, as half a sentence."""
 
 
 @dataclass(frozen=True)
 class VisualRoad:
-    """The path from the faces of one clip to the explained scores, differentiable throughout.
+    """From the faces of one clip to the explained scores, differentiable end to end.
 
     Scores are per clip, not per frame: one gradient gives the maps of all frames.
 
     Attributes:
-        pixels: [P, C, H, W] float32, the faces of the present frames, preprocessed for the network.
-        network: pixels -> scores [S], one for each explained head, with all other inputs fixed.
-        layers: the modules inside ``network`` whose maps are used, from the first to the last. If there are none, the pixels
-            themselves are the map.
-        places: [P] the indices of these frames in the stream.
-        frames: the number of frames T of the stream, including absent ones.
-        longest: the number of frames of the batch's longest modality, to which some systems pad.
-        on_pictures: for a network with several views of a face, combines their maps [R, h, w] into one per face, [P, h, w].
-        part: left, top, right, bottom of the visible part, as fractions of the face box.
+        pixels: [P, C, H, W] float32, the faces of the present frames, preprocessed.
+        network: pixels -> scores [S], one per explained head; all other inputs are fixed.
+        layers: modules in ``network`` whose maps are read, first to last. If empty, the pixels themselves are read.
+        places: [P] indices of those frames in the stream.
+        frames: length T of the stream; a network may also run on absent frames.
+        longest: frames of the batch's longest modality, to which some models pad.
+        on_pictures: for networks with several views of a picture: merges their maps [R, h, w] to one per picture, [P, h, w].
+        part: left, top, right, bottom of the pictures' content, in fractions of the face's box.
     """
 
     pixels: Tensor
@@ -48,11 +47,10 @@ class VisualRoad:
     part: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
     def on_frames(self, maps: Tensor) -> Tensor:
-        """Assign maps [R, h, w], or maps of video networks [R, t, h, w], to frames: [P, h, w].
+        """Maps [R, h, w], or over time [R, t, h, w], as one per frame: [P, h, w].
 
-        A network returns one map for each present frame, or for each frame of the stream, at least up to the last present one.
-        A video network returns maps over the whole stream for one snippet; for several snippets, the maps divide the present
-        frames evenly in order, as ``blocks.snippets`` cuts them.
+        R may be the number of present frames, or of the stream's frames (at least up to the last present one). Maps over time
+        cover the whole stream if R is 1; otherwise they divide the present frames evenly in order, as ``blocks.snippets``.
         """
         if self.on_pictures is not None:
             maps = self.on_pictures(maps)
@@ -70,10 +68,10 @@ class VisualRoad:
 
 @dataclass(frozen=True)
 class Reading:
-    """The activations of one layer, and the gradients of the scores with respect to them.
+    """The activations of one layer, and the scores' gradients on them.
 
     Attributes:
-        values: [R, K, h, w], or for video [R, K, t, h, w]: R maps of K channels.
+        values: [R, K, h, w], or over time [R, K, t, h, w]: R maps of K channels.
         slopes: [S, R, K, ...], the gradient of each score; empty if not requested.
     """
 
@@ -82,10 +80,10 @@ class Reading:
 
 
 def read(road: VisualRoad, gradients: bool = True) -> tuple[Reading, ...]:
-    """One forward pass, and one backward pass per score to the first layer: one reading per layer of ``road.layers``.
+    """One forward pass, and a backward pass per score to the first layer. Returns a reading per layer, in order.
 
     Raises:
-        NoWay: if the network never calls a layer, or no score depends on it.
+        NoWay: when the network does not call a layer, or no score depends on it.
     """
     if not road.layers:
         return (_read_pixels(road, gradients),)
@@ -104,9 +102,9 @@ def read(road: VisualRoad, gradients: bool = True) -> tuple[Reading, ...]:
 
 @contextmanager
 def listening(layers: Layers, gradients: bool) -> Iterator[list[list[Tensor]]]:
-    """Record the outputs of ``layers`` in this thread, per layer and call. Before the first layer, no gradients are computed.
+    """Record the output of each of ``layers`` in this thread, per call. No gradients are kept before the first layer.
 
-    Other threads may use the same network at the same time, because all models and clips share the face encoder.
+    Other threads may use the same network meanwhile: models and clips share the face encoder.
     """
     heard: list[list[Tensor]] = [[] for _ in layers]
     thread = threading.get_ident()
@@ -134,10 +132,10 @@ def listening(layers: Layers, gradients: bool) -> Iterator[list[list[Tensor]]]:
 
 
 def as_maps(values: Tensor) -> Tensor:
-    """Tokens [R, N, K] as maps [R, K, h, w]; maps unchanged. The last square number of tokens are positions; others are dropped.
+    """Tokens [R, N, K] as maps [R, K, h, w]; maps are unchanged. Leading tokens beyond a square number are dropped.
 
     Raises:
-        NoWay: if they are neither tokens nor maps.
+        NoWay: for any other shape.
     """
     if values.ndim in (4, 5):
         return values
@@ -157,15 +155,15 @@ def _read_pixels(road: VisualRoad, gradients: bool) -> Reading:
 
 
 def _slopes(scores: Tensor, values: Sequence[Tensor]) -> list[Tensor]:
-    """[S, ...] for each of ``values``."""
+    """The gradients, [S, ...] for each of ``values``."""
     return [torch.stack(slopes) for slopes in zip(*slopes_by_score(scores, values), strict=True)]
 
 
 def slopes_by_score(scores: Tensor, values: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
-    """The gradient of each of ``scores`` [S] with respect to each of ``values``.
+    """The gradient of each of ``scores`` [S] on each of ``values``.
 
     Raises:
-        NoWay: if no score depends on any of them.
+        NoWay: when no score depends on any.
     """
     if not scores.requires_grad:
         raise NoWay("no gradient of the answer reaches what is to be looked at")
@@ -184,7 +182,7 @@ def slopes_by_score(scores: Tensor, values: Sequence[Tensor]) -> list[tuple[Tens
 
 
 def _joined(slopes: Sequence[Tensor], scores: int, values: Tensor) -> Tensor:
-    """Concatenate the gradients [S, rows, ...] of all calls."""
+    """Gradients [S, rows, ...] of each call, concatenated over calls."""
     if not slopes:
         return values.new_zeros(0)
     together = torch.cat(list(slopes), 1)
@@ -192,6 +190,5 @@ def _joined(slopes: Sequence[Tensor], scores: int, values: Tensor) -> Tensor:
 
 
 def _share(frames: Tensor, count: int, rows: int) -> Tensor:
-    """The part of each of ``frames`` if ``count`` frames are split into ``rows`` equal parts; part p begins at p * count //
-    rows."""
+    """The part p of each of ``frames``, of ``rows`` equal parts of ``count`` frames: part p starts at p * count // rows."""
     return ((frames + 1) * rows - 1) // max(1, count)

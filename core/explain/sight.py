@@ -1,4 +1,4 @@
-"""How a model processes a clip's faces: through the encoder of its feature set, or directly as pixels."""
+"""How a model sees a clip's faces: through the encoder of its feature set, or as pixels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from affectscope.core.features.stored.arrays import source_of
 from affectscope.core.models.base import ModelOutput, over_clip
 from affectscope.core.streams import Batch, Stream
 
-# So many pixels go through an encoder at once: 256 small faces, 20 of 224x224.
+# Pixels per forward pass of an encoder: 256 small faces, 20 of 224x224.
 _CHUNK_PIXELS = 1 << 20
 # So many frames are evaluated at once.
 _CHUNK_FRAMES = 24_000
@@ -28,11 +28,11 @@ DEFAULT_VISUAL = "face-views"
 
 @dataclass(frozen=True)
 class Sight:
-    """The network between faces and a model's visual features.
+    """How a model sees faces.
 
     Attributes:
         features: the visual feature set.
-        encoder: the network that computes it from face crops; None if the features are the pixels themselves.
+        encoder: the network that computes it from face crops; None where the features are the pixels themselves.
     """
 
     features: FeatureSet
@@ -40,14 +40,14 @@ class Sight:
 
 
 def sight_of(name: str) -> Sight | None:
-    """The encoder of a visual feature set; None if its features cannot be traced back to pixels.
+    """How a visual feature set is computed from faces; None where its features do not lead back to pixels.
 
     Raises:
-        UserError: if the weights of its network are missing.
+        UserError: when the weights of its network are missing.
     """
     features = FEATURE_SETS[name]
     if source_of(name):
-        # What arrays hold was made elsewhere, whatever network of that name is here.
+        # Arrays were computed elsewhere, even if we have a network of that name.
         return None
     if name in FACE_ENCODERS:
         return Sight(features, FACE_ENCODERS[name]())
@@ -70,13 +70,13 @@ def through_encoder(
 
     Args:
         crops: [F, H, W] or [F, H, W, 3] uint8, a face for every frame of the video.
-        frames: [P] the video frame of each present frame of ``seen``; see ``faces_behind``.
-        seen: the clip's visual stream, before normalisation.
+        frames: [P] which of those each present frame of ``seen`` shows; see ``faces_behind``.
+        seen: the clip's visual stream as the model takes it.
         batch: the clip alone, normalised.
-        targets: head -> the class or attribute to explain.
+        targets: head -> index of the explained class or attribute.
 
     Returns:
-        The road from the faces of the video frames used, in order.
+        The road, with one picture for each distinct video frame, in order.
     """
     assert sight.encoder is not None
     looked, which = np.unique(frames, return_inverse=True)
@@ -118,7 +118,7 @@ def faces_behind(seen: Stream, times: np.ndarray, present: np.ndarray) -> np.nda
 
 
 class _ClipScores(nn.Module):
-    """Faces [P, C, H, W] of a clip -> scores [S], one for each explained head, with all other inputs fixed."""
+    """Pictures [P, C, H, W] of a clip -> scores [S], one per explained head, with all other inputs fixed."""
 
     def __init__(
         self,
@@ -139,17 +139,17 @@ class _ClipScores(nn.Module):
         return self.of_features(self.features(pictures))
 
     def features(self, pictures: Tensor) -> Tensor:
-        """The encoder's features of faces, [P, D]."""
+        """The encoder's features of pictures, [P, D]."""
         size = max(1, _CHUNK_PIXELS // (pictures.shape[-1] * pictures.shape[-2]))
         pictures = pictures.movedim(1, -1) if self._last else pictures
         return torch.cat([self.encoder(part).flatten(1) for part in pictures.split(size)])
 
     def of_features(self, features: Tensor) -> Tensor:
-        """Scores [S] from the encoder's features [P, D]."""
+        """Scores [S] of encoded pictures [P, D]."""
         return self.of_many(features[None])[0]
 
     def of_many(self, features: Tensor) -> Tensor:
-        """Scores [G, S] from G versions of the visual features, [G, P, D], with all other inputs fixed."""
+        """Scores [G, S] of G versions of the encoded pictures, [G, P, D]; all other inputs are the clip's."""
         found = []
         for part in features.split(self._batch.copies_at_once(_CHUNK_FRAMES)):
             output, batch = self.output(part)
@@ -158,9 +158,9 @@ class _ClipScores(nn.Module):
         return torch.cat(found)
 
     def output(self, features: Tensor) -> tuple[ModelOutput, Batch]:
-        """The model's output for G versions of the visual features, [G, P, D], and the batch that it was given."""
+        """The model's output for G versions of the encoded pictures, [G, P, D], and its input."""
         values, count, clip = self._normaliser("visual", features[:, self._which]), len(features), self._batch
-        # What stands in place of a frame that was taken away stays as it is.
+        # Imputed frames keep their values.
         visual = clip.values["visual"].to(values).repeat(count, 1, 1).index_copy(1, self._places, values)
         rest = {m: v.expand(count, -1, -1) for m, v in clip.values.items()}
         batch = Batch({**rest, "visual": visual}, {m: p.expand(count, -1) for m, p in clip.present.items()})
@@ -168,7 +168,7 @@ class _ClipScores(nn.Module):
 
 
 def _shape(features: FeatureSet) -> tuple[tuple[int, ...], bool] | None:
-    """The shape of a frame of pixels, and whether its channels come last; None if the features are not an image."""
+    """The shape of a frame of pixels, and whether channels come last; None for features that are not pictures."""
     if len(features.shape) == 3:
         return features.shape, False
     if not features.pixels:

@@ -1,4 +1,4 @@
-"""Evidence in a clip's audio per frame and column: the differentiable path from audio to scores, and the methods that use it."""
+"""Explanations of a clip's sound, per frame and column: the path to the scores, and the methods that read it."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from affectscope.core.streams import Batch
 
 SOUND = "audio"
 STEPS = 16
-"""Points of integrated gradients' quadrature."""
+"""Quadrature points of integrated gradients."""
 WINDOWS = 24
-"""Parts of the sound, in time, that are hidden in turn."""
+"""Time windows of the sound, occluded in turn."""
 BANDS = 8
-"""Parts of a spectrum that are hidden in turn; of descriptors it is their groups, of samples all."""
+"""Bands of a spectrum, occluded in turn; for descriptors it is their groups, for samples all at once."""
 _CHUNK_FRAMES = 24_000
 
 
 @dataclass(frozen=True)
 class SoundRoad:
-    """The differentiable path from the audio features of one clip to the explained scores, with all other inputs fixed.
+    """From the sound of one clip, as model input, to the explained scores; all other inputs are fixed.
 
     Attributes:
-        values: [T, D] float32; zeros in absent frames.
+        values: [T, D] float32; zeros where a frame is absent.
         present: [T] bool.
-        network: rows [G, T, D] -> scores [G, S], one for each explained head, differentiable.
+        network: rows [G, T, D] -> scores [G, S], one per explained head, differentiable.
         blank: [D], the baseline: the training set's mean, or the clip's own.
-        parts: groups of columns, each [N]; every column is in one group.
-        at_once: the number of rows in one call of the network.
-        layer: a module inside ``network`` whose output for the audio is [N, T, K] or [N, K, T], if the model names one.
-        attention: -> the model's attentions whose keys are the clip's audio frames; None if it has none.
-        deep: whether one of them is among the audio frames themselves, with several layers.
+        parts: disjoint groups [N] of all columns, hidden together.
+        at_once: rows per forward pass.
+        layer: a module in ``network`` whose output for the sound is [N, T, K] or [N, K, T], if the model declares one.
+        attention: returns the model's attention with the sound as keys; None if it has none.
+        deep: whether one of those is self-attention of the sound, in several layers.
     """
 
     values: Tensor
@@ -57,8 +57,10 @@ class SoundRoad:
 
 @dataclass(frozen=True)
 class Attended:
-    """One attention whose keys are audio frames: weights [layers, heads, Tq, T], present queries [Tq], and whether the queries
-    are the audio frames themselves."""
+    """An attention with the sound as keys.
+
+    Weights [layers, heads, Tq, T], present queries [Tq], and whether the queries are the sound's frames too.
+    """
 
     weights: Tensor
     asks: Tensor
@@ -66,11 +68,11 @@ class Attended:
 
 
 def sound_road(checkpoint: Checkpoint, batch: Batch, targets: Mapping[str, int]) -> SoundRoad:
-    """The road of a clip with audio.
+    """The road of a clip that has sound.
 
     Args:
         batch: the clip alone, normalised.
-        targets: head -> the class or attribute to explain.
+        targets: head -> index of the explained class or attribute.
     """
     values, present = batch.values[SOUND][0], batch.present[SOUND][0]
     network, heard = (
@@ -86,7 +88,7 @@ def sound_road(checkpoint: Checkpoint, batch: Batch, targets: Mapping[str, int])
 
 
 def blank(checkpoint: Checkpoint, batch: Batch) -> Tensor:
-    """[D], the baseline: the training set's mean (0 after normalisation); without statistics, the clip's own mean."""
+    """[D], the baseline for sound: the training set's mean, 0 once normalised; without statistics, the clip's own mean."""
     values = batch.values[SOUND][0]
     if SOUND in checkpoint.normaliser.mean:
         return torch.zeros(values.shape[1])
@@ -94,7 +96,7 @@ def blank(checkpoint: Checkpoint, batch: Batch) -> Tensor:
 
 
 def parts(feature_set: str, dim: int) -> tuple[np.ndarray, ...]:
-    """The columns that are occluded together: groups of descriptors, ``BANDS`` of a spectrum, or all columns."""
+    """The columns hidden together: groups of descriptors, ``BANDS`` bands of a spectrum, otherwise all columns."""
     if groups := columns(feature_set, dim):
         own = list(groups.values())
         rest = np.setdiff1d(np.arange(dim), np.concatenate(own))
@@ -104,9 +106,9 @@ def parts(feature_set: str, dim: int) -> tuple[np.ndarray, ...]:
 
 
 def frequencies(feature_set: str, dim: int) -> np.ndarray:
-    """[D] Hz, the centre of each column of a spectrogram; empty for other sets."""
+    """[D] Hz, centre frequency of each column of a spectrogram; empty for other sets."""
     if feature_set.startswith("spectrogram-"):
-        # 256 lines, 31.25 Hz apart, the first at 31.25; neighbours are averaged.
+        # 256 bins, 31.25 Hz apart, starting at 31.25; neighbours are averaged.
         width = 256 // dim
         return 31.25 * (1 + np.arange(dim) * width + (width - 1) / 2)
     if feature_set.startswith("log-mel-"):
@@ -117,9 +119,9 @@ def frequencies(feature_set: str, dim: int) -> np.ndarray:
 
 
 def integrated(road: SoundRoad, steps: int = STEPS) -> Tensor:
-    """Integrated gradients (Sundararajan et al. 2017) with ``blank`` in every frame as the baseline: [S, T, D].
+    """Integrated gradients (Sundararajan et al. 2017) with baseline ``blank``: [S, T, D].
 
-    For each score, the values add up to its difference from the baseline, up to the quadrature error.
+    For each score they sum to its difference from the baseline, up to the quadrature's error.
     """
     change = road.values - _nothing(road)
     total: Tensor | None = None
@@ -134,15 +136,15 @@ def integrated(road: SoundRoad, steps: int = STEPS) -> Tensor:
 
 
 def gradient_times_input(road: SoundRoad) -> Tensor:
-    """The gradient of each score times the difference of the audio from ``blank``: [S, T, D]."""
+    """The gradient of each score times the sound's difference from ``blank``: [S, T, D]."""
     return _slopes(road, road.values[None])[:, 0] * (road.values - _nothing(road))
 
 
 def occlusion(road: SoundRoad) -> Tensor:
-    """How much each score drops while a part of the audio is ``blank``, distributed evenly over the part's frames and columns.
+    """How much each score falls when a part of the sound is ``blank`` for a while, divided among its frames and columns.
 
     Returns:
-        [S, T, D]; sums over a part of the audio are therefore comparable to those of ``integrated``.
+        [S, T, D]; sums over a part are comparable with those of ``integrated``.
     """
     nothing, there = _nothing(road), torch.nonzero(road.present)[:, 0]
     spans = [window for window in np.array_split(there.numpy(), min(WINDOWS, len(there))) if len(window)]
@@ -162,7 +164,7 @@ def occlusion(road: SoundRoad) -> Tensor:
 
 
 def of_layer(weigh: Weighing) -> Callable[[SoundRoad], Tensor]:
-    """A class activation map of the layer that the model names for its audio: [S, T, 1], at least 0."""
+    """A class activation map of the layer that the model declares for sound: [S, T, 1], >= 0."""
 
     def maps(road: SoundRoad) -> Tensor:
         assert road.layer is not None
@@ -182,16 +184,20 @@ def of_layer(weigh: Weighing) -> Callable[[SoundRoad], Tensor]:
 
 
 def attended(road: SoundRoad) -> Tensor:
-    """How much attention each frame receives: the mean over all attentions whose keys are audio frames, their layers, heads
-    and present queries. [S, T, 1], the same for all scores."""
+    """Attention to each frame: mean over all attentions with the sound as keys, layers, heads and present queries.
+
+    [S, T, 1], the same for all scores.
+    """
     rows = [frame_weights(attention.weights, attention.asks).mean((0, 1)) for attention in _attention_of(road)]
     return _for_all(road, torch.stack(rows).mean(0))
 
 
 def rolled_out(road: SoundRoad) -> Tensor:
-    """Attention rollout (Abnar and Zuidema 2020) of each attention among the audio frames with several layers: the heads'
-    mean, half residual, multiplied from layer to layer; averaged over present frames and attentions. [S, T, 1], the same for
-    all scores."""
+    """Attention rollout (Abnar and Zuidema 2020) of each self-attention of the sound that has several layers.
+
+    The heads' mean, half residual, multiplied over layers; then the mean over present frames and attentions. [S, T, 1], the same
+    for all scores.
+    """
     rows = []
     for attention in _attention_of(road):
         if not attention.own or len(attention.weights) < 2:
@@ -214,15 +220,15 @@ def _for_all(road: SoundRoad, weights: Tensor) -> Tensor:
 
 
 def _nothing(road: SoundRoad) -> Tensor:
-    """[T, D]: ``blank`` in present frames, zeros in absent ones."""
+    """[T, D]: ``blank`` at present frames, zeros at absent ones."""
     return torch.where(road.present[:, None], road.blank, torch.zeros(()))
 
 
 def _slopes(road: SoundRoad, rows: Tensor) -> Tensor:
-    """[S, G, T, D]: the gradient of each row's own scores with respect to the row.
+    """[S, G, T, D]: the gradients of each row's scores on it.
 
     Raises:
-        NoWay: if none reaches the audio.
+        NoWay: when no gradient reaches the sound.
     """
     try:
         with torch.enable_grad():
@@ -234,7 +240,7 @@ def _slopes(road: SoundRoad, rows: Tensor) -> Tensor:
 
 
 class _SoundScores(nn.Module):
-    """Audio features [G, T, D] of a clip -> scores [G, S], with all other inputs fixed."""
+    """Sounds [G, T, D] of a clip -> scores [G, S], with all other inputs fixed."""
 
     def __init__(self, checkpoint: Checkpoint, batch: Batch, targets: Mapping[str, int]) -> None:
         super().__init__()
@@ -248,7 +254,7 @@ class _SoundScores(nn.Module):
 
 
 def with_sound(batch: Batch, rows: Tensor) -> Batch:
-    """A clip with other audio values, [G, T, D]; absent frames stay zeros."""
+    """The clip with its sound replaced by [G, T, D]; absent frames stay zeros."""
     count = len(rows)
     there = batch.present[SOUND].expand(count, -1)
     values = {

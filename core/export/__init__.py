@@ -1,1 +1,1 @@
-"""What is taken out of the app: annotated video and picture, lanes as a table."""
+"""Exports: annotated video and picture, and lanes as a table."""

@@ -1,4 +1,4 @@
-"""What a model says of a clip, ready to be shown: by head, with the model's name and version and what to bear in mind."""
+"""A model's answers for display: by head, with the model's name, version and warnings."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class HeadPrediction:
     Attributes:
         label: a class, or the values of attributes as text.
         share: the class's probability; None for attributes.
-        evidence: False where the clip had nothing that the head draws on.
-        near: how near the clip is to what the model knows, in words; empty where nobody knows.
+        evidence: False where the clip had no modality that the head uses.
+        near: how close the clip is to the training data, in words; empty if unknown.
     """
 
     title: str
@@ -39,17 +39,17 @@ class HeadPrediction:
         return self.label if self.share is None else f"{self.label} {percent(self.share)}"
 
     def right(self, truth: str | None) -> bool | None:
-        """Whether it is the true label; None where that cannot be said."""
+        """Whether it is the true label; None if unknown."""
         return None if truth is None or self.share is None or not self.evidence else self.label == truth
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of one clip, the decision over its heads first.
+    """A model's answers for one clip, the decision first.
 
     Attributes:
-        version: which file of that name it was.
-        caution: what to bear in mind of it, a sentence; empty where there is nothing.
+        version: identifies the model's file.
+        caution: a warning about it, a sentence; empty if none.
     """
 
     model: str
@@ -68,14 +68,14 @@ def answers(
     synthetic: bool = False,
     familiar: Familiar = FAMILIAR,
 ) -> Predictions:
-    """Put an analysis into words.
+    """Prepare an analysis's answers for display.
 
     Args:
         predictions: head -> class -> probability, or attribute -> value; "decision" is the system's own.
         evidence: head -> whether the clip had anything for it.
         digest: of the checkpoint's file.
         synthetic: whether it was trained on rendered faces.
-        familiar: how near the clip is to what the model was trained on.
+        familiar: how close the clip is to the training data.
     """
 
     def predicted(head: str, seen: bool) -> HeadPrediction:
@@ -97,7 +97,7 @@ def answers_of(
     evidence: Mapping[str, bool],
     familiar: Familiar = FAMILIAR,
 ) -> Predictions:
-    """``answers`` of a checkpoint, with its version and what to bear in mind of it."""
+    """``answers`` of a checkpoint, with its version and warnings."""
     return answers(
         checkpoint.name,
         checkpoint.spec,

@@ -1,4 +1,4 @@
-"""Take an analysis out of the app: an annotated video and picture, one bare frame, the lanes as a table."""
+"""Exports an analysis: an annotated video and picture, a single frame, the lanes as a table."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from affectscope.core.text import shown
 from affectscope.core.timeline.timeline import Heatmap, Timeline
 
 MAX_SIDE = 960
-# Frames that come sooner than this share of the usual time come at irregular ones.
+# Frames closer than this share of the usual interval are irregular.
 _REGULAR, _MOST_RATE = 0.8, 60
-# The ramp of a signed map, from 1 (B more) over 128 (alike) to 255 (A more).
+# Colour ramp of a signed map, from 1 (B higher) over 128 (equal) to 255 (A higher).
 _DIVERGING = ("053061", "2166ac", "4393c3", "a6cee3", "f4f4f4", "fdc47a", "f08a24", "d95f02", "8a3a00")
 _INK = (235, 238, 242)
 
@@ -44,13 +44,13 @@ def overlay(
     """Write the sheet (core/export/sheet.py) at every frame of the clip, as an MP4 with its sound, 1280 pixels wide.
 
     Args:
-        facts: what stands around the picture.
-        heatmap: id of the heatmap to draw, or of a pair of them, side by side; "" takes the first.
-        opacity, threshold, scale: as the player paints heatmaps; see ``core.player.tone``.
-        track: the sound track that is heard, counted from 1; the first with sound if left out.
+        facts: what is shown around the picture.
+        heatmap: id of a heatmap, or of a pair to show side by side; "" for the first.
+        opacity, threshold, scale: as in the player; see ``core.player.tone``.
+        track: the audio track, counted from 1; default: the first that has sound.
 
     Raises:
-        UserError: when the clip cannot be played.
+        UserError: when the clip cannot be decoded.
     """
     painter = _Painter(media, timeline, facts, heatmap, (opacity, threshold, scale))
     duration = max(timeline.duration, 1 / painter.fps)
@@ -61,7 +61,7 @@ def overlay(
             if progress:
                 progress(min(1.0, (time + 1 / painter.fps) / duration))
 
-    # What is half written has no name that anybody looks for.
+    # Written to a temporary folder, so that an incomplete file is never found.
     with TemporaryDirectory(dir=out.parent.absolute(), prefix=".overlay-") as folder:
         made = Path(folder) / "overlay.mp4"
         encode(made, sheets(), _sound(media, track, duration), painter.fps)
@@ -70,7 +70,7 @@ def overlay(
 
 
 def _sound(media: Path, track: int | None, duration: float) -> Sound | None:
-    """The samples that were analysed, as far as there are pictures."""
+    """The analysed samples, cut to the pictures' duration."""
     sound = read_sound(media, track=track)
     if sound is None or sound.start >= duration:
         return None
@@ -91,7 +91,7 @@ def sheet_png(
     """The sheet at ``time`` as a PNG, 1920 pixels wide.
 
     Raises:
-        UserError: when the clip cannot be played.
+        UserError: when the clip cannot be decoded.
     """
     painter = _Painter(media, timeline, facts, heatmap, (opacity, threshold, scale), size=1.5)
     return _png(painter.at(time))
@@ -106,7 +106,7 @@ def frame_png(
     threshold: float = THRESHOLD,
     scale: str = SCALE,
 ) -> bytes:
-    """The frame shown at ``time`` with its heatmap and face box and nothing else, as a PNG in the video's own size."""
+    """The frame at ``time`` with its heatmap and face box only, as a PNG in the video's own size."""
     index = int(np.abs(timeline.frame_times - time).argmin()) if len(timeline.frame_times) else 0
     for number, (_, picture) in enumerate(read_frames(media)):
         if number == index:
@@ -139,7 +139,7 @@ def paint(
     threshold: float = 0.0,
     scale: str = SCALE,
 ) -> np.ndarray:
-    """An RGB picture [H, W, 3] with frame ``index``'s heatmap and box on it, and the boxes of other people."""
+    """An RGB picture [H, W, 3] with frame ``index``'s heatmap and box drawn on it, and the boxes of other people."""
     picture = with_others(picture, timeline, index)
     box = timeline.boxes[index] if index < len(timeline.boxes) else np.full(4, np.nan)
     if not np.isfinite(box).all():
@@ -150,7 +150,7 @@ def paint(
     if heatmap is not None and right > left and bottom > top:
         values = heatmap.values[index].reshape(heatmap.height, heatmap.width)
         warm = cv2.resize(values, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
-        # As core/player/overlay.js has it.
+        # As in core/player/overlay.js.
         if heatmap.signed:
             colour, share = _diverging()[warm], np.abs(warm.astype(np.float32) - 128).clip(max=127) / 127
         else:
@@ -167,7 +167,7 @@ def paint(
 
 
 class _Painter:
-    """Draws the sheet at any time, as long as times do not go back."""
+    """Draws the sheet at non-decreasing times."""
 
     def __init__(
         self,
@@ -205,14 +205,14 @@ class _Painter:
 
 
 def _rate(times: np.ndarray, usual: float) -> float:
-    """Frames a second that leave none of a clip's out, where they come at irregular times."""
+    """A frame rate that includes all frames of a clip with irregular times."""
     steps = np.diff(times)
     shortest = float(np.percentile(steps, 10)) if len(steps) else 0.0
     return min(_MOST_RATE, round(1 / shortest)) if shortest > 0 and shortest * usual < _REGULAR else usual
 
 
 def _find(timeline: Timeline, heatmap: str) -> list[Heatmap | None]:
-    """The heatmap of that id, or the two of a pair; as in the player, what is not there gives way to the first."""
+    """The heatmap of that id, or both of a pair; unknown ids fall back to the first, as in the player."""
     maps = {entry.id: entry for entry in timeline.heatmaps}
     pairs = {entry.id: entry for entry in timeline.pairs}
     chosen = heatmap if heatmap in maps or heatmap in pairs else next(iter((*pairs, *maps)), "")

@@ -1,4 +1,4 @@
-"""The boxes of those in the picture whose face is not read, with their numbers: as the player draws them."""
+"""Boxes and numbers of the other people in the picture, drawn as in the player."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def with_others(picture: np.ndarray, timeline: Timeline, index: int) -> np.ndarray:
-    """An RGB picture [H, W, 3] with thin boxes about the other people of frame ``index``, and everybody's number; the picture
-    itself where there is nobody else."""
+    """An RGB picture [H, W, 3] with thin boxes around the other people of frame ``index``, and everybody's number.
+
+    Unchanged if there is nobody else.
+    """
     people = timeline.people
     if len(people) < 2 or not 0 <= index < people.shape[1]:
         return picture

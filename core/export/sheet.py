@@ -1,4 +1,4 @@
-"""The sheet: picture and heatmap, answers by head, every class and the lanes as one image that can be shown to others."""
+"""The sheet: picture with heatmap, answers per head, all classes and the lanes in one image."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from affectscope.core.timeline.strips import strip
 from affectscope.core.timeline.timeline import Lane, Timeline
 
 WIDTH = 1280
-# What a landscape, a pair and a portrait need.
+# Heights for a landscape picture, a pair, and a portrait picture.
 HEIGHT, PAIR_HEIGHT, TALL_HEIGHT = 720, 840, 960
 _MARGIN, _SIDE, _LABEL, _HEADER, _FOOTER = 24, 304, 184, 62, 38
 _PAPER, _WELL, _LINE = (18, 22, 28), (8, 9, 11), (52, 58, 66)
 _INK, _FAINT, _AMBER = (235, 238, 242), (160, 168, 178), (255, 196, 92)
 _RIGHT, _WRONG = (110, 205, 130), (255, 138, 120)
 _SHARE = 48
-# Beyond so many classes the list has two columns.
+# Above this number of classes, the list has two columns.
 _COLUMN = 10
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What stands around the picture.
+    """What is shown around the picture.
 
     Attributes:
         predictions: one model's answers, or two models'.
-        truth: the true label, where it is known.
+        truth: the true label, if known.
     """
 
     title: str = ""
@@ -56,9 +56,9 @@ class Sheet:
     """Draws the sheet at any time of a clip.
 
     Args:
-        titles: of the pictures that stand side by side, one or two.
+        titles: of the pictures side by side, one or two.
         shape: a picture's height and width; None where the clip has none.
-        scale: pixels a unit; the sheet is 1280 units wide and at least 720 high.
+        scale: pixels per unit; the sheet is 1280 units wide and at least 720 high.
         heatmaps: ids of those on the pictures.
     """
 
@@ -90,14 +90,14 @@ class Sheet:
         """The sheet at ``time``, RGB [H, W, 3] uint8.
 
         Args:
-            pictures: RGB, as many as there are titles; none where the clip has none.
+            pictures: RGB, one per title; empty where the clip has none.
             face: whether there is a face in the frame.
         """
         image = self.still.copy()
         pen = _Pen(image, self.scale)
         for picture, title, place in zip(pictures, self.titles, self.places, strict=False):
             left, top, width, height = (self._px(v) for v in place)
-            # Pillow's way to the same picture takes three times as long.
+            # Three times as fast as Pillow, with the same result.
             how = cv2.INTER_LINEAR if height > picture.shape[0] else cv2.INTER_AREA
             image.paste(Image.fromarray(cv2.resize(picture, (width, height), interpolation=how)), (left, top))
             pen.tag(place[0] + 8, place[1] + 8, title, place[2] - 16)
@@ -115,7 +115,7 @@ class Sheet:
         return round(units * self.scale)
 
     def _still(self) -> Image.Image:
-        """What does not move."""
+        """The static part."""
         image = Image.new("RGB", self.size, _PAPER)
         pen = _Pen(image, self.scale)
         pen.text(_MARGIN, 20, self.facts.title or self.timeline.title, 20, _INK, WIDTH - 2 * _MARGIN - 220, bold=True)
@@ -135,7 +135,7 @@ class Sheet:
         return image
 
     def _rows(self) -> list[tuple[float, float, _Draw]]:
-        """The side's rows with their tops, heights and what draws them; all are squeezed alike where there are many."""
+        """The side column's rows: top, height and drawing function; all are compressed equally if there are many."""
         wanted: list[tuple[float, _Draw]] = []
         for model, side in zip(self.facts.predictions, "AB" if len(self.facts.predictions) > 1 else " ", strict=False):
             wanted.append((24, _model(f"{side}  {model.model}".strip(), 15, True)))
@@ -161,7 +161,7 @@ class Sheet:
         return list(dict.fromkeys(name for lane in self.answers for name in lane.series))
 
     def _names(self, pen: _Pen) -> None:
-        """What stays of the list of classes: colours, names, and the bars' ground."""
+        """The static part of the class list: colours, names, and the bars' background."""
         if not self.class_rows:
             return
         top, height = self.clock_row
@@ -175,7 +175,7 @@ class Sheet:
             pen.box(x + 18 + width - bar, top + height * 0.3, bar, height * 0.4, _LINE)
 
     def _shares(self, pen: _Pen, time: float) -> None:
-        """Every class with its share at the playhead: the legend of the running answer."""
+        """Every class with its probability at the playhead: the legend of the prediction over time."""
         if not self.class_rows:
             return
         top, height = self.clock_row
@@ -193,7 +193,7 @@ class Sheet:
                 pen.text(right, top + height * 0.16, text, height * 0.58, _INK, _SHARE, anchor="ra")
 
     def _class(self, index: int) -> tuple[float, float, float, float, float]:
-        """A class's place in the list: left, top, room for its name and bar, height, and what the bar has of the room."""
+        """A class's place in the list: left, top, width for its name and bar, height, and the bar's share of the width."""
         column, row = divmod(index, len(self.class_rows))
         wide = (_SIDE - 12 * (self.columns - 1)) / self.columns
         x, (top, height) = WIDTH - _MARGIN - _SIDE + column * (wide + 12), self.class_rows[row]
@@ -210,7 +210,7 @@ class Sheet:
 
 
 def answer_lanes(timeline: Timeline) -> list[Lane]:
-    """The running answer of the first head that has one; of two models, of each."""
+    """The prediction over time of the first head that has one; for two models, of each."""
     lanes: dict[str, Lane] = {}
     for lane in timeline.lanes:
         if lane.group.split(".")[-1] == "prediction":
@@ -219,7 +219,7 @@ def answer_lanes(timeline: Timeline) -> list[Lane]:
 
 
 def shown_lanes(timeline: Timeline, heatmaps: Sequence[str] = ()) -> list[Lane]:
-    """Sound, the first attention lane of each modality and model, the evidence of ``heatmaps``, and the running answers."""
+    """Sound, the first attention lane of each modality and model, the evidence of ``heatmaps``, and predictions over time."""
     weights: dict[str, Lane] = {}
     evidence = {f"evidence.{heatmap}" for heatmap in heatmaps}
     for lane in timeline.lanes:
@@ -237,7 +237,7 @@ def _at(lane: Lane, time: float) -> dict[str, float]:
 
 
 def _places(shape: tuple[int, int] | None, count: int, room: tuple[float, float]) -> list[tuple[float, float, float, float]]:
-    """Left, top, width, height of each picture, as large as the room allows."""
+    """Left, top, width, height of each picture, as large as fits."""
     if shape is None:
         return []
     wide, high = (room[0] - 8 * (count - 1)) / count, room[1]
@@ -248,7 +248,7 @@ def _places(shape: tuple[int, int] | None, count: int, room: tuple[float, float]
 
 
 class _Pen:
-    """Draws in units; no text is wider than it may be."""
+    """Draws in units, and shortens text to its maximum width."""
 
     def __init__(self, image: Image.Image, scale: float) -> None:
         self.draw, self.scale = ImageDraw.Draw(image), scale
@@ -274,7 +274,7 @@ class _Pen:
             self.draw.rectangle((left, top, right, bottom), colour)
 
     def tag(self, x: float, y: float, text: str, width: float) -> None:
-        """Text on a dark plate, over a picture."""
+        """Text on a dark background, over a picture."""
         if not text or width < 40:
             return
         font = _font(max(8, round(13 * self.scale)))
@@ -285,7 +285,7 @@ class _Pen:
 
 @lru_cache(maxsize=4096)
 def cut_to_width(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
-    """Text on one line, its end an ellipsis where it would be wider than ``width`` pixels."""
+    """Text on one line, ending in an ellipsis if it is wider than ``width`` pixels."""
     text = " ".join(text.split())
     if font.getlength(text) <= width:
         return text
@@ -301,7 +301,7 @@ def cut_to_width(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
 
 @cache
 def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which knows most alphabets. It lies in matplotlib, which need not be imported for that."""
+    """DejaVu Sans, which covers most alphabets; read from matplotlib's files without importing it."""
     spec = find_spec("matplotlib")
     folder = Path(spec.origin).parent if spec and spec.origin else Path()
     return ImageFont.truetype(str(folder / "mpl-data" / "fonts" / "ttf" / f"DejaVuSans{'-Bold' if bold else ''}.ttf"), size)

@@ -1,4 +1,4 @@
-"""Tables as CSV that a spreadsheet may open: names out of files stay text."""
+"""CSV that is safe to open in a spreadsheet: untrusted names stay text."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from affectscope.core.text import spreadsheet_cell
 
 
 def csv_of(table: pd.DataFrame, **how: Any) -> str:
-    """``table.to_csv(**how)``, with every text in cells, index and titles behind ``spreadsheet_cell``."""
+    """``table.to_csv(**how)``, with ``spreadsheet_cell`` applied to every text in cells, index and titles."""
     return without_formulas(table).to_csv(**how)
 
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
-    """A table whose texts no spreadsheet takes for formulas, in cells, index and titles; the given one stays as it is."""
+    """A copy of a table in which spreadsheets find no formulas, in cells, index or titles."""
     safe = table.copy(deep=False)
     for i, dtype in enumerate(safe.dtypes):
         if not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_datetime64_any_dtype(dtype)):

@@ -1,9 +1,9 @@
-"""Feature sets and their registry: those of the papers, families by size, and users' own.
+"""Feature sets and their registry: the papers' sets, families by size, and user-defined sets.
 
-A set needs the ``sound``, or face crops: ``grey-64`` [F, 64, 64], ``close-72`` [F, 72, 72] of its centre, ``rgb-96`` or
-``rgb-224`` [F, side, side, 3]. The extracted data of a clip is a dict of arrays: ``sound`` and ``sound_start`` (missing
-without an audio track), ``times`` and ``boxes`` of the faces, and the crops. A user's own set needs the ``file``, or the file
-and the face positions (``faces``); a set that AffectScope can't compute needs ``arrays``.
+A set declares what it needs: ``sound``, or face crops (``grey-64`` [F, 64, 64], ``close-72`` [F, 72, 72] of the middle,
+``rgb-96`` or ``rgb-224`` [F, side, side, 3]). The extracted arrays of a clip are a dict: ``sound`` and ``sound_start`` (missing
+without an audio track), ``times`` and ``boxes`` of the faces, and the crops. A user-defined set needs the ``file``, or the file
+and the ``faces`` found in it. A set that this product cannot extract needs ``arrays``.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ from affectscope.core.features.stored import arrays as given_arrays
 from affectscope.core.registry import Registry
 from affectscope.core.streams import Stream
 
-# Part of every key in the store: raise it whenever an extractor's numbers change.
+# Part of every key in the store: raise it whenever an extractor's output changes.
 EXTRACTION_VERSION = 3
-# What ``FeatureSet.needs`` may be beside kinds of crops.
+# Values of ``FeatureSet.needs`` other than kinds of crops.
 NO_CROPS = frozenset({"sound", "file", "faces", "arrays"})
 
 
 def nothing(given: Arrays, encoder: Any) -> Stream:
-    """The ``encode`` of sets that are not computed from the extracted data."""
+    """The ``encode`` of sets that are not computed from extracted arrays."""
     raise TypeError("this set is not made of arrays that a clip gave")
 
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """A way to turn a clip into a stream.
+    """One way to turn a clip into a stream.
 
     Attributes:
-        modality: audio, visual, or any name that a model uses, such as text.
-        dim: features per frame, as published; the product of ``shape`` if there is one.
-        rate: approximate frames per second, for estimates only; 0 if unknown.
+        modality: audio, visual, or any name that a model declares, such as text.
+        dim: features per frame, as published; the product of ``shape`` if it has one.
+        rate: approximate frames per second, for planning only; 0 if unknown.
         needs: ``sound``, the kind of crop, ``file``, ``faces`` or ``arrays``.
-        source: its reference; for a set that is not computed here, who provides it.
-        encode: (extracted data, encoder if there are weights) -> values [T, D].
+        source: citation; for a set that is not computed here, who publishes it.
+        encode: (extracted arrays, encoder or None) -> values [T, D].
         network: the encoder's class, with its options.
-        pixels: whether values are uint8, scaled to ``low``..1 in the stream.
-        shape: of one frame: () for a vector, channels first for an image, (samples,) for a waveform.
-        low: the value of byte 0 for ``pixels``.
-        read: for a user's own set, the clip's file -> stream.
-        code: hash of the code of ``read``, part of the cache key.
+        pixels: values are uint8, scaled to ``low``..1 in the stream.
+        shape: of one frame: () for a vector, channels first for a picture, (samples,) for a waveform.
+        low: the value of byte 0, if ``pixels``.
+        read: of a user-defined set: clip file -> stream.
+        code: hash of the code of ``read``, part of its cache key.
     """
 
     name: str
@@ -72,10 +72,10 @@ class FeatureSet:
     code: str = ""
 
     def check(self, given: Path | None) -> Path | None:
-        """The path of the weights, if the set needs any; None if arrays are registered instead.
+        """The path of the weights, if the set needs any; None where arrays are configured instead.
 
         Raises:
-            UserError: if weights or a required package are missing, or the set can't be computed here.
+            UserError: when weights or a required package are missing, or the set cannot be computed here.
         """
         arrays = given_arrays.source_of(self.name) is not None
         if self.needs == "arrays" and not arrays:
@@ -93,10 +93,10 @@ class FeatureSet:
             raise
 
     def load(self, path: Path | None, device: str = "cpu") -> Any:
-        """The encoder, loaded once per process; None if the set has no user-provided weights.
+        """The encoder, loaded once per process; None if the set needs no weights from the user.
 
         Raises:
-            UserError: if the weights do not fit.
+            UserError: when the weights do not fit.
         """
         if self.network is None or path is None:
             return None
@@ -104,13 +104,14 @@ class FeatureSet:
         return networks.load(kind, path, device, **options)
 
     def make(self, clip: ClipFile, given: Arrays, encoder: Any) -> Stream:
-        """The stream of a clip: from registered arrays if they contain it, or computed from the clip.
+        """The stream of a clip: from configured arrays if they contain it, else computed.
 
         Args:
-            given: the extracted data of the clip, by name.
+            given: the extracted arrays that the set needs, by name.
 
         Raises:
-            UserError: if a user's own function fails, arrays can't be used, or the set can't be computed and there is no array.
+            UserError: when a user-defined function fails, arrays are invalid, or the set exists only as arrays and they lack the
+                clip.
         """
         stream = given_arrays.stream_of(self.name, self.dim, clip.ids, lambda: clip.duration)
         if stream is not None:
@@ -120,7 +121,7 @@ class FeatureSet:
         return self.read(clip) if self.read else self.encode(given, encoder)
 
     def settings(self, path: Path | None) -> dict[str, Any]:
-        """Everything besides the clip that the values depend on, for the cache key."""
+        """All that the features depend on besides the clip."""
         weights = {"weights": networks.digest(path)} if path else {}
         code = {"code": self.code} if self.code else {}
         arrays = {"arrays": stamp} if (stamp := given_arrays.stamp_of(self.name)) else {}
@@ -128,7 +129,7 @@ class FeatureSet:
         return {"set": self.name, "version": EXTRACTION_VERSION, **weights, **code, **arrays, **shape}
 
     def as_stream(self, arrays: Mapping[str, np.ndarray]) -> Stream:
-        """Stored values, times and presence as a model takes them."""
+        """Stored values, times and presence as a model's input."""
         values = arrays["values"]
         if self.pixels:
             raw, values = values, np.empty(values.shape, np.float32)
@@ -137,7 +138,7 @@ class FeatureSet:
 
 
 def from_pixels(raw: np.ndarray, out: np.ndarray, low: float = -1.0) -> None:
-    """Bytes scaled to ``low`` (-1 or 0) .. 1."""
+    """Convert bytes to floats, ``low`` (-1 or 0) to 1."""
     np.divide(raw, np.float32(127.5 if low else 255), out)
     if low:
         out -= 1
@@ -147,7 +148,7 @@ Family = Callable[[re.Match[str]], FeatureSet]
 
 
 class FeatureSets(Registry[FeatureSet]):
-    """Feature sets by name: fixed ones, families with a size in the name, and those of the user's settings."""
+    """Feature sets by name: fixed ones, families with a size in the name, and user-defined ones."""
 
     def __init__(self) -> None:
         super().__init__("feature set")
@@ -155,11 +156,11 @@ class FeatureSets(Registry[FeatureSet]):
         self._sized: list[Callable[[int], Sequence[str]]] = []
 
     def family(self, pattern: str, called: str, sized: Callable[[int], Sequence[str]]) -> Callable[[Family], Family]:
-        """Register sets whose names match a pattern.
+        """Register a family: sets whose names match a pattern.
 
         Args:
-            called: the name of the family in messages, such as ``log-mel-BANDS``.
-            sized: features per frame -> names of the sets with this number.
+            called: the family's display name, such as ``log-mel-BANDS``.
+            sized: features per frame -> names of the members with that many.
         """
 
         def add(make: Family) -> Family:
@@ -170,19 +171,19 @@ class FeatureSets(Registry[FeatureSet]):
         return add
 
     def sized(self, dim: int) -> list[str]:
-        """The sets of families with the given number of features per frame."""
+        """The members of families that have ``dim`` features per frame."""
         return [name for names in self._sized for name in names(dim)]
 
     @property
     def families(self) -> tuple[str, ...]:
-        """The names of the families."""
+        """Display names of the families."""
         return tuple(called for called, _ in self._families.values())
 
     def get(self, name: str) -> FeatureSet | None:
         """The set of a name, or None.
 
         Raises:
-            UserError: if the family does not have the size in the name.
+            UserError: when the family does not have the size in the name.
         """
         if name in self._entries:
             return self._entries[name]
@@ -195,16 +196,16 @@ class FeatureSets(Registry[FeatureSet]):
         return FeatureSet(name, told.modality, told.dim, told.rate, "arrays", "arrays of your own", shape=told.shape)
 
     def dim(self, name: str) -> int:
-        """Features per frame; 0 if there is no such set."""
+        """Features per frame; 0 for an unknown set."""
         feature_set = self.get(name)
         return feature_set.dim if feature_set else 0
 
     def put(self, feature_set: FeatureSet) -> None:
-        """Register a user's own set; an earlier one of the same name is replaced."""
+        """Register a user-defined set; it replaces one of the same name."""
         self._entries[feature_set.name] = feature_set
 
     def written(self, name: str) -> FeatureSet | None:
-        """The set of a name that does not come from user settings, or None."""
+        """The set of a name, ignoring the user's settings; or None."""
         return self._entries.get(name)
 
     def __contains__(self, name: object) -> bool:

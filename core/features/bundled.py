@@ -1,4 +1,4 @@
-"""The features of the bundled clips, kept beside them, so that the first clip plays before anything is read: `make bundled`."""
+"""Features of the bundled clips, stored beside them, so that the first clip plays without extraction: `make bundled`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from affectscope.core.features.clips import load_clips
 
 
 def write() -> int:
-    """Read all bundled clips again into their own store, and return their number.
+    """Extract all bundled clips again into their own store. Returns their number.
 
     Raises:
         UserError: when one cannot be read.

@@ -1,4 +1,4 @@
-"""A clip's file for a user's own feature set: everything is computed on demand, and once."""
+"""A clip's file as passed to user-defined feature sets. Everything is read lazily, and once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SIDES = range(8, 1025)
 
 
 def ids_of(path: Path, clip: str = "") -> tuple[str, ...]:
-    """The names under which a clip is looked up: its id in the corpus, and its file name without extension."""
+    """Names under which user files may refer to a clip: its id in the corpus, and its file's name without the extension."""
     return tuple(dict.fromkeys(name for name in (clip, Path(path).stem) if name))
 
 
@@ -27,15 +27,16 @@ class ClipFile:
     """One clip. All times are seconds on the clip's own clock.
 
     Attributes:
-        id: the clip's id in the corpus; without a corpus, the file name without extension.
+        id: the clip's id in its corpus; without a corpus, the file's name without the extension.
         path: the file.
     """
 
     def __init__(self, path: Path, id: str = "", faces: FaceTrack | None = None, track: int | None = None) -> None:
-        """
+        """Nothing is read yet.
+
         Args:
-            faces: where the face that is read is, if that is known.
-            track: the sound track that is heard, counted from 1; the first with sound if left out.
+            faces: the face track, if it is known.
+            track: the audio track, counted from 1; default: the first that has sound.
         """
         self.path, self.id, self._track = Path(path), id or Path(path).stem, track
         if faces is not None:
@@ -43,7 +44,7 @@ class ClipFile:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The names under which the clip is looked up: its id, and its file name without extension."""
+        """Names under which user files may refer to the clip: its id, and its file's name without the extension."""
         return ids_of(self.path, self.id)
 
     @cached_property
@@ -63,18 +64,17 @@ class ClipFile:
 
     @cached_property
     def recorded(self) -> Recording:
-        """The audio as recorded: ``samples`` [channels, N] float32, ``rate`` samples per second, and ``start`` in seconds."""
+        """The sound at its original rate: ``samples`` [channels, N] float32, ``rate`` in Hz, and ``start``."""
         return media.read_recorded(self.path, LONGEST, self._track)
 
     @cached_property
     def times(self) -> np.ndarray:
-        """[F] the times of the video frames in seconds."""
+        """[F] seconds, the video frames."""
         return self._faces.times
 
     @property
     def face_boxes(self) -> np.ndarray:
-        """[F, 4] float32: left, top, right, bottom of a square around the analysed face, as fractions of the picture; NaN
-        without a face."""
+        """[F, 4] float32: left, top, right, bottom of a square around the face, in fractions of the picture; NaN without."""
         return self._faces.boxes
 
     @property
@@ -83,10 +83,10 @@ class ClipFile:
         return self._faces.present
 
     def faces(self, side: int, colour: Literal["rgb", "grey"] = "rgb") -> np.ndarray:
-        """The face in every frame: [F, side, side, 3] or, in grey, [F, side, side] uint8; zeros without a face.
+        """The face in every frame: [F, side, side, 3], or in grey [F, side, side], uint8; zeros where there is none.
 
         Raises:
-            UserError: if the side is not 8 to 1024, or there is no such colour.
+            UserError: when the side is not 8 to 1024, or the colour is unknown.
         """
         if side not in _SIDES:
             raise UserError(f"Faces are {_SIDES[0]} to {_SIDES[-1]} pixels wide, not {side}.")
@@ -95,7 +95,7 @@ class ClipFile:
         return cut_pictures(self.frames(DETECTION_SIDE), self._faces, side, colour == "rgb")
 
     def frames(self, max_side: int | None = None) -> Iterator[tuple[float, np.ndarray]]:
-        """(time, RGB image [H, W, 3] uint8) of every frame; downscaled if a side is longer than ``max_side``."""
+        """(time, RGB picture [H, W, 3] uint8) of every frame, scaled down where a side exceeds ``max_side``."""
         return media.read_frames(self.path, max_side, LONGEST)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The clips of a corpus with their features: extracted, or from a packed store."""
+"""A corpus's clips with their features: extracted, or from a packed store."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def load_clips(
     progress: Callable[[int, int], None] | None = None,
     sets: Mapping[str, str] = DEFAULT_SETS,
 ) -> tuple[list[Clip], list[str]]:
-    """Read the streams of every clip, in the order of the table, on several cores.
+    """Read the streams of every clip, in table order, on several cores.
 
     Args:
         sets: modality -> feature set, see ``extract``.
@@ -45,12 +45,12 @@ def load_clips(
         The clips that could be read, and one sentence for each that could not.
 
     Raises:
-        UserError: when none can be read, or there is no room to keep what was read.
+        UserError: when none can be read, or the disk is full.
     """
     if corpus.table.empty:
         raise UserError(f"The corpus {corpus.name} is empty: its table names no clip.")
     store = store or FeatureStore(shipped=[corpus.features] if corpus.features else [], strict=True)
-    # Each with its own row: another process is sent no more than that.
+    # Send each process only the row that it needs.
     jobs = [(replace(corpus, table=corpus.table.loc[[clip]], facts={}), clip, store, sets) for clip in corpus.table.index]
     results: list[Extracted] = []
     for result in _load_all(jobs, workers or os.cpu_count() or 1):
@@ -64,13 +64,13 @@ def load_clips(
 
 
 def packed_clips(corpus: Corpus, sets: Mapping[str, PackedSet]) -> tuple[list[Clip], list[str]]:
-    """The clips of a corpus with the features of a packed store, in the order of the table. Nothing is read before it is used.
+    """A corpus's clips with features from a packed store, in table order. Features are read lazily.
 
     Args:
         sets: modality -> features, see ``core.features.stored.packed.choose_sets``.
 
     Returns:
-        The clips that the store has, and one sentence for each that it does not have, or that could not be read.
+        The clips in the store, and one sentence for each that is missing or could not be read.
 
     Raises:
         UserError: when it has none.
@@ -79,7 +79,7 @@ def packed_clips(corpus: Corpus, sets: Mapping[str, PackedSet]) -> tuple[list[Cl
     for packed in sets.values():
         why |= {clip: "the store has no features of it; extract them again." for clip in corpus.table.index if clip not in packed}
         why |= packed.broken
-    # Taken out of the table clip by clip, the labels would take longer than all else.
+    # Reading labels from the table one clip at a time would take longer than everything else.
     names = [str(name) for name in corpus.table.columns]
     rows = zip(corpus.table.index, corpus.table.itertuples(index=False, name=None), strict=True)
     some = next(iter(sets.values()))
@@ -95,7 +95,7 @@ def packed_clips(corpus: Corpus, sets: Mapping[str, PackedSet]) -> tuple[list[Cl
 
 
 class _Lazy(Mapping[str, Stream]):
-    """The continuous annotations of a clip, read when somebody asks."""
+    """The continuous annotations of a clip, read lazily."""
 
     def __init__(self, corpus: Corpus, clip: str) -> None:
         self._corpus, self._clip = corpus, clip
@@ -123,7 +123,7 @@ def _load_all(jobs: list[Job], workers: int) -> Iterator[Extracted]:
 
 
 def _begin() -> None:
-    # One process a core: more threads than cores slow torch and OpenCV many times over.
+    # One thread per process: more threads than cores slow torch and OpenCV down many times over.
     import cv2
 
     cv2.setNumThreads(1)
@@ -151,13 +151,13 @@ def _load(job: Job) -> Extracted:
 
 
 def read_streams(corpus: Corpus, clip: str, store: FeatureStore, sets: Mapping[str, str]) -> tuple[Mapping[str, Stream], float]:
-    """A clip's streams and its length in seconds; what the corpus came with is read, the rest is extracted.
+    """A clip's streams and its duration in seconds. Features that the corpus contains are read; the others are extracted.
 
     Args:
         sets: modality -> feature set, see ``extract``.
 
     Raises:
-        UserError: when there is neither a file to extract from nor anything that came with the corpus.
+        UserError: when there is neither a media file nor any feature in the corpus.
     """
     row = corpus.table.loc[clip]
     asked = {m: own for m, own in corpus.given.items() if sets.get(m) == own.name}
@@ -174,14 +174,14 @@ def read_streams(corpus: Corpus, clip: str, store: FeatureStore, sets: Mapping[s
 
 
 def _arrays(corpus: Corpus, clip: str, sets: Mapping[str, str]) -> dict[str, Stream]:
-    """What there is of a clip in the arrays that a person named for some sets.
+    """A clip's streams from the arrays configured for some sets.
 
     Raises:
-        UserError: when it is not there and nothing else makes it, or cannot be used.
+        UserError: when arrays are invalid, or lack the clip and the set cannot be computed.
     """
     streams = {}
     row = corpus.table.loc[clip]
-    # A person's own clip lies under a name of ours, and has its file's beside it.
+    # The user's own clips have generated ids; the name of their file is kept beside it.
     ids = tuple(dict.fromkeys((*ids_of(Path(str(row["path"])), clip), *filter(None, [str(row.get("called", ""))]))))
     for modality, name in sets.items():
         feature_set = FEATURE_SETS.get(name)
@@ -196,7 +196,7 @@ def _arrays(corpus: Corpus, clip: str, sets: Mapping[str, str]) -> dict[str, Str
 
 
 def _duration(corpus: Corpus, clip: str) -> float:
-    """Seconds, as the corpus says or its file shows; 0 where neither does."""
+    """Seconds, from the corpus or from the file; 0 if neither tells."""
     told = float(corpus.table.loc[clip].get("duration", np.nan))
     if np.isfinite(told):
         return told

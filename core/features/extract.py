@@ -1,7 +1,7 @@
-"""From a media file to streams: maps modalities to extractors.
+"""From a media file to streams: decides which extractor feeds which modality.
 
-A model's spec names the feature set of each modality. The default sets are extracted from every clip, because the player needs
-the face track and the audio envelope in any case.
+A model's spec names the feature set of each modality. The default ones are always extracted, since the player needs the face
+track and the sound's envelope.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Extraction:
-    """The data extracted from one file.
+    """What was extracted from one file.
 
     Attributes:
-        streams: modality -> the requested features.
-        faces: the boxes of the analysed face, and of all others, per video frame.
-        envelope: [2, N] float32, smallest and largest sample in each 10 ms.
+        streams: modality -> the requested features, unnormalised.
+        faces: boxes of the analysed face and of all others, on the video's frames.
+        envelope: [2, N] float32, minimum and maximum sample in each 10 ms.
         envelope_times: [N] seconds, bin centres.
-        notices: messages about what is missing, one sentence each.
+        notices: one sentence each about what is missing.
     """
 
     streams: dict[str, Stream]
@@ -64,16 +64,16 @@ def extract(
     clip: str = "",
     face: int | None = None,
 ) -> Extraction:
-    """Extract a file's faces and audio, or read them from the store.
+    """Extract a file's faces and sound, using the cache.
 
     Args:
         sets: modality -> feature set.
-        track: the number of the audio track, from 1; by default, the first that is not silent.
-        clip: the clip's id in the corpus; by default, the file's name.
-        face: the number of the face, from 1; by default, the largest and longest visible.
+        track: the audio track, counted from 1; default: the first that has sound.
+        clip: the clip's id in its corpus; default: the file's name.
+        face: which face, counted from 1, in order of size and time on screen; default: the first.
 
     Raises:
-        UserError: if the file can't be read, or has no such track or face.
+        UserError: when the file cannot be decoded, or has no such track or face.
     """
     report = progress or (lambda stage, share: None)
     info = media.probe(path, track=track)
@@ -110,20 +110,20 @@ def extract(
 
 
 def points_of(path: Path, faces: FaceTrack, store: FeatureStore) -> np.ndarray:
-    """Five landmarks of the face in every frame, [F, 5, 2]; see ``extractors.landmarks``. Read from the store if possible."""
+    """Five landmarks of the face in every frame, [F, 5, 2], cached; see ``extractors.landmarks``."""
     content, boxes = content_hash(path), hashlib.sha256(faces.boxes.tobytes()).hexdigest()
     key = of_clip(content, key_of("points", LANDMARKS_VERSION, content, boxes, *media.reading(path)))
     return store.get_or_make(key, lambda: {"points": find_points(path, faces)})["points"]
 
 
 def count_faces(path: Path, store: FeatureStore | None = None) -> int | None:
-    """The number of people found in a file; None if it has not been analysed yet."""
+    """The number of people whose faces were found in a file; None if it was not extracted yet."""
     visual = (store or FeatureStore()).get(_key("visual", content_hash(path), *media.reading(path)))
     return None if visual is None else len(_faces(visual).everyone)
 
 
 def _short(streams: Mapping[str, Stream], sets: Mapping[str, str], duration: float) -> list[str]:
-    """Which arrays end long before their clip does."""
+    """One sentence for each array that ends long before its clip."""
     ends = {m: float(streams[m].times[-1]) for m, name in sets.items() if source_of(name) and len(streams[m].times)}
     return [
         f"The {modality} arrays ({sets[modality]}) end at {end:.1f} s of {duration:.1f} s: see to their rate or their file."
@@ -137,7 +137,7 @@ def _key(name: str, content: str, *settings: object) -> str:
 
 
 def can_hear() -> bool:
-    """Whether openSMILE is installed; without it, only stored audio features can be used."""
+    """Whether openSMILE is installed. Without it, only cached sound features are available."""
     return importlib.util.find_spec("opensmile") is not None
 
 
@@ -156,13 +156,13 @@ def _read(path: Path, track: FaceTrack, report: Progress) -> Arrays:
 
 def _faces(visual: Arrays) -> FaceTrack:
     boxes = visual["boxes"]
-    # A corpus that brought its features knows of one face.
+    # Features that come with a corpus describe a single face.
     everyone = visual.get("everyone", boxes[None])
     return FaceTrack(visual["times"], boxes, everyone, remarks=tuple(map(str, visual.get("remarks", ()))))
 
 
 def _several(faces: FaceTrack) -> tuple[str, ...]:
-    """Who else is in the picture, and what of who is who is not sure."""
+    """Notices about other people in the picture, and about uncertain identities."""
     count = len(faces.everyone)
     if count < 2:
         return faces.remarks
@@ -173,8 +173,10 @@ def _several(faces: FaceTrack) -> tuple[str, ...]:
 
 
 def _heard(store: FeatureStore, key: str, make: Callable[[], Arrays]) -> Arrays:
-    """The sound's features, from the store where it has them. Silence without ``notices`` was stored before channels that cancel
-    each other were heard: it is made again."""
+    """The sound's features, cached.
+
+    An entry of silence without ``notices`` is from before channels that cancel each other out were handled, and is recomputed.
+    """
     arrays = store.get(key)
     if arrays is None or not (arrays["present"].any() or "notices" in arrays):
         arrays = make()
@@ -227,7 +229,7 @@ def _no_audio() -> Arrays:
 
 
 def envelope(sound: media.Sound | None) -> Arrays:
-    """Smallest and largest sample in each 10 ms, ``envelope`` [2, N], and the bin centres, ``envelope_times`` [N] seconds."""
+    """Minimum and maximum sample in each 10 ms, ``envelope`` [2, N], and bin centres, ``envelope_times`` [N] seconds."""
     step = round(ENVELOPE_STEP * media.SAMPLE_RATE)
     samples = sound.samples if sound is not None else np.zeros(0, np.float32)
     bins = samples[: len(samples) // step * step].reshape(-1, step)

@@ -1,4 +1,4 @@
-"""Feature sets with a size in their name, and the sound itself: for networks that begin with pictures, log-mels or samples."""
+"""Feature sets with a size in their name, and the waveform: for networks whose input is pictures, log-mels or samples."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def _mels(name: re.Match[str]) -> FeatureSet:
 
 
 def log_mels(given: Arrays, bands: int) -> Stream:
-    """ln of the power [T, bands] in mel bands (librosa's, of unit area) under Hann windows of 25 ms every 10 ms, padded to 1,024
-    samples; powers under 1e-10 count as that.
+    """ln of the power [T, bands] in mel bands (librosa's, unit area), floored at 1e-10.
 
-    A pause is as present as a word: who was trained on log-mels has seen what silence looks like. A silent track has no frame.
+    Hann windows of 25 ms every 10 ms, padded to 1,024 samples.
+    Pauses count as present, because models trained on log-mels have seen silence. A silent track has no frames.
     """
-    # Numba, which librosa brings, takes seconds to import.
+    # librosa imports Numba, which takes seconds.
     import librosa
 
     samples = given.get("sound", np.zeros(0, np.float32))
@@ -94,9 +94,9 @@ def log_mels(given: Arrays, bands: int) -> Stream:
 
 
 def waveform(given: Arrays, _: Any) -> Stream:
-    """The samples [T, 320] side by side, the last frame filled up with zeros; of a silent track, no frame.
+    """The samples as frames [T, 320], the last padded with zeros; no frames for a silent track.
 
-    A pause is as present as a word: to who hears samples, zeros are what silence sounds like.
+    Pauses count as present, because models trained on samples have seen silence.
     """
     samples = given.get("sound", np.zeros(0, np.float32))
     if not len(samples) or level_db(samples) < SILENT_TRACK_DB:

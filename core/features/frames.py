@@ -1,4 +1,4 @@
-"""What somebody else made of a clip, made sure of: numbers of the right width, at times that rise."""
+"""Validates features made by user code: the right width, at increasing times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def checked(who: str, dim: int, values: Any, times: Any, present: Any = None) ->
     """Values [T, ...], times and presence as a stream.
 
     Raises:
-        UserError: when they are none; the sentence begins with ``who``.
+        UserError: when they are invalid; the message begins with ``who``.
     """
     try:
         v, t = np.asarray(values, np.float32), np.asarray(times, np.float64)

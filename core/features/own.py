@@ -1,4 +1,4 @@
-"""A user's own feature sets: a function of a clip, or a folder of precomputed arrays."""
+"""User-defined feature sets: a function that takes a clip, or a folder of existing arrays."""
 
 from __future__ import annotations
 
@@ -41,22 +41,21 @@ def feature_set(
 ) -> Callable[[Function], Function]:
     """Register a function as a feature set: ``fn(clip) -> (values, times)`` or ``(values, times, present)``.
 
-    ``clip`` is a ``ClipFile``: audio at 16 kHz or as recorded, faces at a given size and colour, whole frames, times and the
-    clip's id, all computed on demand. Values are [T, dim] or [T, *shape], times [T] increasing seconds, present [T] bool (by
-    default, all frames). If there are no frames, the clip does not have this modality.
+    ``clip`` is a ``ClipFile``: sound at 16 kHz or as recorded, faces at a given size and colour, whole frames, times and the
+    clip's id, each read lazily. Values are [T, dim] or [T, *shape], times [T] increasing seconds, present [T] bool (default:
+    all). No frames mean that the clip lacks this modality.
 
     Args:
-        name: the name of the feature set.
-        modality: audio, visual, or any name that a model uses for one of its inputs.
-        dim: the number of features per frame, for vectors.
-        shape: the shape of a frame that is not a vector, such as (3, 96, 96).
-        rate: the approximate number of frames per second, for estimates only.
-        needs: ``faces`` if the function uses them, so that bulk extraction detects them in a separate process.
+        modality: audio, visual, or any name of a model's input.
+        dim: features per frame, for vectors; otherwise ``shape``, such as (3, 96, 96).
+        rate: approximate frames per second, for planning only.
+        needs: ``faces`` if the function uses them, so that bulk extraction detects them in a separate stage.
         source: a short description.
-        version: part of the cache key. The function's file is too, so change this for anything outside the file, such as weights.
+        version: part of the cache key, as is the function's file. Use it for what lies outside the file, such as the hash of
+            weights.
 
     Raises:
-        UserError: when the name is no name or another set's, or the size is missing.
+        UserError: when the name is invalid or taken, or the size is missing.
     """
     _check_name(name)
     sizes = tuple(int(side) for side in shape or ())
@@ -93,23 +92,21 @@ def arrays(
     rate: float = 0.0,
     key: str = "",
 ) -> None:
-    """Use precomputed arrays as a feature set; clips are looked up by their id.
+    """Use existing arrays as a feature set, found by the clip's id.
 
-    For a built-in set (``vgg-face``), or one of the papers' sets that AffectScope can't compute (``emoca-50``), the name is
-    enough; arrays take precedence over extraction. Any other name becomes a new set. docs/features.md describes the formats.
+    For one of our sets (``vgg-face``) or of the papers' sets that are not computed here (``emoca-50``), the name is enough;
+    arrays take precedence over extraction. Any other name makes a new set. See ``core.features.stored.arrays`` for the formats.
 
     Args:
-        name: the name of the feature set.
-        folder: a folder of ``CLIP.npy``, ``CLIP.npz`` or ``CLIP.pt``, an HDF5 file, or a packed store; a relative path starts at
-            the plugin's folder.
-        modality: the modality of a new set.
-        dim: the number of features per frame of a new set; by default, read from the first array.
-        shape: the shape of a frame that is not a vector.
-        rate: frames per second; by default, the arrays' own times, or frames evenly spread over the clip.
-        key: the name of the array in files with several.
+        folder: of ``CLIP.npy``, ``CLIP.npz``, ``CLIP.pt``; or an HDF5 file, or a packed store. Relative to the plugin's folder.
+        modality: of a new set.
+        dim: features per frame of a new set; default: from the first array.
+        shape: of one frame, where it is not a vector.
+        rate: frames per second; default: the arrays' own times, or evenly spaced over the clip.
+        key: the array's name inside a file that holds several.
 
     Raises:
-        UserError: when there is no such folder, or nothing in it that can be read.
+        UserError: when there is no such folder, or nothing readable in it.
     """
     folder = beside(folder, sys._getframe(1).f_code.co_filename)
     stored.BOUND[name] = described(name, folder, modality, dim, shape, rate, key)
@@ -129,7 +126,7 @@ def described(
     rate: float = 0.0,
     key: str = "",
 ) -> Told:
-    """The checked arguments of ``arrays``.
+    """The validated settings of ``arrays``.
 
     Raises:
         UserError: as ``arrays``.
@@ -156,7 +153,7 @@ def described(
 
 
 class _Reader:
-    """A person's function, with what it gives made sure of."""
+    """A user's function, with its result validated."""
 
     def __init__(self, name: str, fn: Callable[[ClipFile], Any], dim: int) -> None:
         self.name, self.fn, self.dim = name, fn, dim
@@ -167,7 +164,7 @@ class _Reader:
             given = self.fn(clip)
         except UserError:
             raise
-        # Whatever a person's function does, it is one sentence with the line in it.
+        # User code may raise anything; the message names its line.
         except Exception as error:
             raise UserError(f"{who} failed at clip {shown(clip.id)}: {_told(error, self.fn)}.") from error
         if not isinstance(given, tuple) or len(given) not in (2, 3):
@@ -188,7 +185,7 @@ def _check_free(name: str, origin: str) -> None:
 
 
 def _origin(fn: Callable[..., Any]) -> str:
-    """Where a function is from, as text."""
+    """Where a function is defined, as text."""
     return f"{getattr(fn, '__qualname__', 'function')} of {_file(fn)}"
 
 
@@ -198,7 +195,7 @@ def _file(fn: Callable[..., Any]) -> str:
 
 
 def _code_of(fn: Callable[..., Any], version: object) -> str:
-    """A hash of the file that a function is from; of one without a file, of its instructions."""
+    """Hash of the function's file, or of its bytecode if it has none."""
     path = Path(_file(fn))
     try:
         content = path.read_bytes()
@@ -209,7 +206,7 @@ def _code_of(fn: Callable[..., Any], version: object) -> str:
 
 
 def _told(error: Exception, fn: Callable[..., Any]) -> str:
-    """An error with the line of the person's own file at which it arose."""
+    """An error, with the line of the user's file that raised it."""
     mine = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == _file(fn)]
     where = f" ({Path(mine[-1].filename).name}, line {mine[-1].lineno})" if mine else ""
     return f"{type(error).__name__}: {shown(str(error), 160)}{where}"

@@ -1,8 +1,9 @@
-"""What the papers and their public code feed to a model, by how wide its inputs are; and sets of theirs that nothing here makes.
+"""Which features the papers and their public code use, by input width; and their sets that cannot be computed here.
 
 Widths of the public layouts: OFFICIAL_CODE.md. AuxFormer v1 (goncalves2022robust, goncalves2022auxformer) takes 130 descriptors
-and VGG-Face, its second version wav2vec 2.0 and 50 of EMOCA; VAVL (goncalves2025versatile) wav2vec 2.0 and EfficientNet-B2,
-which that paper gives UAVM and SFAV too; MulT CMU-MOSEI's own; UAVM's code two ConvNeXts, SFAV's ten MFCC and EfficientFace.
+and VGG-Face, its second version wav2vec 2.0 and 50 features of EMOCA; VAVL (goncalves2025versatile) wav2vec 2.0 and
+EfficientNet-B2, which that paper also uses for UAVM and SFAV; MulT CMU-MOSEI's own; UAVM's code two ConvNeXts, SFAV's ten MFCC
+and EfficientFace.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from affectscope.core.features.clipfile import ClipFile
 from affectscope.core.features.extractors.opensmile import SILENT_FRAME_DB, SILENT_TRACK_DB, frame_levels_db, level_db
 from affectscope.core.streams import Stream
 
-# (modality, features a frame) -> set.
+# (modality, features per frame) -> set.
 _BY_WIDTH = {
     ("audio", 10): "mfcc-10",
     ("audio", 65): "llds-25-10",
@@ -33,13 +34,13 @@ _BY_WIDTH = {
     ("visual", 4096): "vgg-face",
     ("text", 300): "glove",
 }
-# What a width stands for in one system alone, where all of its inputs have it.
+# Widths with a meaning in one system only, if all of its inputs have them.
 _OF_SYSTEM = {("uavm", 1024): {"audio": "convnext-audio", "visual": "convnext-visual"}}
 MFCC_RATE, MFCC_STEP, MFCC_COUNT = 22_050, 512, 10
 
 
 def by_width(system: str, inputs: Mapping[str, int]) -> dict[str, str]:
-    """Modality -> the set that the system's paper or public code took, where the width of the input tells it.
+    """Modality -> the set that the system's paper or public code used, where the input's width identifies it.
 
     >>> by_width("vavl", {"audio": 1024, "visual": 1408})
     {'audio': 'wav2vec2', 'visual': 'efficientnet-b2'}
@@ -52,9 +53,9 @@ def by_width(system: str, inputs: Mapping[str, int]) -> dict[str, str]:
 
 
 def mfcc(clip: ClipFile) -> Stream:
-    """Ten MFCC [T, 10] at 22,050 Hz, every 512 samples, as librosa makes them unless told otherwise; silent frames are absent.
+    """Ten MFCC [T, 10] at 22,050 Hz, every 512 samples, with librosa's defaults; silent frames are absent.
 
-    SFAV cuts or fills a clip to 3.6 s first; here it is as long as it is.
+    SFAV crops or pads a clip to 3.6 s first; here its length is kept.
     """
     import librosa
 

@@ -52,12 +52,12 @@ from affectscope.core.features.extractors.opensmile import SILENT_FRAME_DB, SILE
 from affectscope.core.media import SAMPLE_RATE, Sound
 from affectscope.core.streams import Stream
 
-# Crops that are taken out of a recording at once: as many as all encoders go by, so that the numbers are those of one go.
+# Crops per batch when reading a recording. It equals the encoders' own batch size, so that the results do not change.
 CHUNK = 256
 CLOSE_CROPS = f"close-{FaceViews.SIDE}"
 SNIPPETS, SNIPPET_FRAMES = 6, 16
-# parthasarathy2020detecting (4.3): 100 frames a second over 3.3, and as many over about two seconds as 4096 values can hold: 63
-# of 65 descriptors.
+# parthasarathy2020detecting (4.3): 100 frames per second divided by 3.3, each with as many frames around it, about two seconds,
+# as 4096 values can hold: 63 of 65 descriptors.
 AFFECT_FRAMES, AFFECT_THINNING, AFFECT_DIM = 63, 3.3, 4096
 
 _VGG_FACE = Weights(
@@ -86,7 +86,7 @@ def sound_of(arrays: Mapping[str, np.ndarray]) -> Sound | None:
     return Sound(arrays["sound"], float(arrays["sound_start"])) if "sound" in arrays else None
 
 
-# Feature set -> the encoder of its faces, whose weights come with a package.
+# Feature set -> face encoder whose weights come with a package.
 FACE_ENCODERS: Mapping[str, Callable[[], MiniXception | FaceViews]] = {
     "face-maps": load_face_encoder,
     "face-views": load_face_views,
@@ -94,7 +94,7 @@ FACE_ENCODERS: Mapping[str, Callable[[], MiniXception | FaceViews]] = {
 
 
 def encode_faces(crops: np.ndarray, name: str = "face-views", chunk: int = 256) -> np.ndarray:
-    """Face features [N, 135] of grey crops: of ``face-views`` [N, 72, 72], of ``face-maps`` [N, 64, 64]."""
+    """Face features [N, 135] of grey crops: [N, 72, 72] for ``face-views``, [N, 64, 64] for ``face-maps``."""
     encoder = FACE_ENCODERS[name]()
     with torch.inference_mode():
         parts = [encoder(encoder.prepare(crops[i : i + chunk])).numpy() for i in range(0, len(crops), chunk)]
@@ -102,10 +102,10 @@ def encode_faces(crops: np.ndarray, name: str = "face-views", chunk: int = 256) 
 
 
 def affect_windows(stream: Stream) -> Stream:
-    """Descriptors [T, 65] every 10 ms as parthasarathy2020detecting gives them to its transformer (4.3): [T / 3.3, 4096].
+    """Descriptors [T, 65] every 10 ms as input of parthasarathy2020detecting's transformer (4.3): [T / 3.3, 4096].
 
-    Frames are thinned by 3.3, and each is the 63 that lie about it, two seconds, side by side; a last zero fills up to 4096.
-    Beyond the ends, and where a frame is absent, there are zeros.
+    Frames are subsampled by 3.3. Each is the concatenation of the 63 around it, two seconds, plus a zero to make 4096. Absent
+    frames and those beyond the ends are zeros.
     """
     chosen = np.round(np.arange(0, len(stream.times), AFFECT_THINNING)).astype(int)
     chosen = chosen[chosen < len(stream.times)]
@@ -134,7 +134,7 @@ def _faces(arrays: Arrays, encode: Callable[[np.ndarray], np.ndarray], crops: st
 
 def _pixels(arrays: Arrays, crops: str) -> Stream:
     kept = arrays[crops]
-    # Pixels stay bytes until they are a model's: a quarter of the room.
+    # Pixels stay bytes until they reach a model: a quarter of the memory.
     return Stream(kept.reshape(len(kept), int(np.prod(kept.shape[1:]))), arrays["times"], _present(arrays))
 
 
@@ -152,7 +152,7 @@ def _snippets(arrays: Arrays) -> Stream:
     chosen = np.zeros(0, int)
     if present.any():
         chosen = snippets(torch.from_numpy(present)[None], SNIPPETS, SNIPPET_FRAMES).flatten().numpy()
-    # Channels first, as the model folds them.
+    # Channels first, which the model expects.
     values = np.ascontiguousarray(crops[chosen].transpose(0, 3, 1, 2)).reshape(len(chosen), int(np.prod(crops.shape[1:])))
     return Stream(values, times[chosen], present[chosen])
 

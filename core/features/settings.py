@@ -1,6 +1,6 @@
-"""What a person said once about features, for the page, the terminal and training alike: weights, arrays, and what models take.
+"""The user's feature settings, shared by app, command line and training: weights, arrays, and the feature sets of models.
 
-It lies in one file of the settings folder, written whole or not at all, with the version before beside it.
+Stored in one file of the settings folder, written atomically, with the previous version beside it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Told:
 
     Attributes:
         path: absolute.
-        modality, dim, shape: of a set that has no other; dim is 0 where the set is one of ours.
-        rate: frames a second; 0 where frames lie evenly over the clip, or the arrays have times of their own.
-        key: the array's name inside its file; empty to find it.
+        modality, dim, shape: of a set defined only by these arrays; dim is 0 where the set is one of ours.
+        rate: frames per second; 0 for the arrays' own times, or evenly spaced frames.
+        key: the array's name inside its file; empty to detect it.
     """
 
     path: str
@@ -38,16 +38,16 @@ class Told:
 
 
 def weights() -> dict[str, Path]:
-    """Feature set -> where its weights are, as a person said.
+    """Feature set -> path of its weights, as configured.
 
     Raises:
-        UserError: when the file on disk is damaged.
+        UserError: when the settings file is damaged.
     """
     return {name: Path(path) for name, path in _read()["weights"].items()}
 
 
 def arrays() -> dict[str, Told]:
-    """Feature set -> its arrays, as a person said.
+    """Feature set -> its arrays, as configured.
 
     Raises:
         UserError: as ``weights``.
@@ -56,7 +56,7 @@ def arrays() -> dict[str, Told]:
 
 
 def of_model(digest: str) -> dict[str, str]:
-    """Modality -> feature set that a person said a checkpoint takes, by the hash of its file.
+    """Modality -> feature set configured for a checkpoint, by the hash of its file.
 
     Raises:
         UserError: as ``weights``.
@@ -65,7 +65,7 @@ def of_model(digest: str) -> dict[str, str]:
 
 
 def tell_weights(name: str, path: Path | None) -> None:
-    """Write down where the weights of a set are; None to forget it.
+    """Store the path of a set's weights; None removes it.
 
     Raises:
         UserError: when it cannot be written.
@@ -74,7 +74,7 @@ def tell_weights(name: str, path: Path | None) -> None:
 
 
 def tell_arrays(name: str, told: Told | None) -> None:
-    """Write down where the arrays of a set are; None to forget it.
+    """Store where a set's arrays are; None removes it.
 
     Raises:
         UserError: when it cannot be written.
@@ -83,7 +83,7 @@ def tell_arrays(name: str, told: Told | None) -> None:
 
 
 def tell_model(digest: str, sets: Mapping[str, str]) -> None:
-    """Write down which sets a checkpoint takes; empty to forget it.
+    """Store which sets a checkpoint takes; empty removes it.
 
     Raises:
         UserError: when it cannot be written.
@@ -92,7 +92,7 @@ def tell_model(digest: str, sets: Mapping[str, str]) -> None:
 
 
 def mark() -> object:
-    """Something else whenever what was said may have changed."""
+    """A token that changes whenever the settings may have changed."""
     return sealed.mark(_file())
 
 
@@ -137,7 +137,7 @@ def _change(kind: str, name: str, value: Any) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Nobody else changes the file meanwhile, and what the disk refuses is one sentence."""
+    """Lock the settings file, and turn write errors into one sentence."""
     try:
         with locked(config_root()):
             yield

@@ -1,4 +1,4 @@
-"""Which feature sets a model takes, whether they can be had, and what keys have to say of them."""
+"""Which feature sets a model takes, whether they are available, and their part in cache keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from affectscope.core.models.base import ModelSpec
 from affectscope.core.text import shown
 
 if TYPE_CHECKING:
-    # pandas with it.
+    # Imports pandas.
     from affectscope.core.corpora import Corpus
 
 
@@ -25,12 +25,12 @@ _BROUGHT = "which its corpus, a plugin or arrays of yours brought"
 
 @dataclass(frozen=True)
 class Need:
-    """A feature set that a model takes and that cannot be had.
+    """A feature set that a model takes and that is unavailable.
 
     Attributes:
-        set: its name; empty where no set is known that fits.
-        origin: where its paper took it.
-        weights: whether weights would do; else arrays have to.
+        set: its name; empty if no known set fits.
+        origin: where its paper obtained it.
+        weights: whether weights would make it available; otherwise only arrays do.
     """
 
     modality: str
@@ -41,15 +41,15 @@ class Need:
 
 
 def sets_of(spec: ModelSpec, card: Mapping[str, Any], digest: str = "", told: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Modality -> feature set, of all modalities that are read from a clip for this model.
+    """Modality -> feature set, for every modality that is read from a clip for this model.
 
-    What was said of this checkpoint goes first, then what its card says that it was trained on, then what the model itself names;
-    then the default where it is as wide as the input, then what its paper took.
+    In order of precedence: the user's setting for this checkpoint, the card's record of training, the model's own declaration,
+    the default if its width fits, and the paper's set.
 
     Args:
-        card: what training or conversion wrote down.
-        digest: of the checkpoint's file, by which a person's settings know it.
-        told: modality -> feature set, as a person said just now.
+        card: written by training or conversion.
+        digest: of the checkpoint's file, which identifies it in the settings.
+        told: modality -> feature set, given for this call.
     """
     named = {**(settings.of_model(digest) if digest else {}), **(told or {})}
     trained = card.get("features") if isinstance(card.get("features"), dict) else {}
@@ -66,17 +66,19 @@ def sets_of(spec: ModelSpec, card: Mapping[str, Any], digest: str = "", told: Ma
 
 
 def given_for(corpus: Corpus, spec: ModelSpec, sets: Mapping[str, str]) -> dict[str, str]:
-    """The sets of a model with those that the corpus itself brought in the place of ones that cannot be had otherwise.
+    """The sets of a model, with unavailable ones replaced by those that the corpus contains.
 
-    A corpus's features of the same name are taken without this: see ``core.features.clips.read_streams``.
+    A corpus's features of the same name are used anyway: see ``core.features.clips.read_streams``.
     """
     lost = {need.modality for need in needs(spec, sets)}
     return {**sets, **{m: own.name for m, own in corpus.given.items() if m in lost and own.dim == spec.inputs[m]}}
 
 
 def check_told(spec: ModelSpec, told: Mapping[str, str]) -> None:
-    """Raises:
-    UserError: when a set that a person named for a model is none, or does not fit.
+    """Validate the user's choice of sets for a model.
+
+    Raises:
+        UserError: when a set is unknown or does not fit.
     """
     for modality, name in told.items():
         if modality not in spec.inputs:
@@ -90,13 +92,13 @@ def check_told(spec: ModelSpec, told: Mapping[str, str]) -> None:
 
 
 def fitting(modality: str, dim: int) -> list[str]:
-    """The sets of a modality that are as wide as a model's input."""
+    """The sets of a modality that have the width of a model's input."""
     names = [*FEATURE_SETS, *FEATURE_SETS.sized(dim)]
     return sorted(name for name in names if (feature_set := FEATURE_SETS[name]).modality == modality and feature_set.dim == dim)
 
 
 def needs(spec: ModelSpec, sets: Mapping[str, str]) -> tuple[Need, ...]:
-    """What a model takes that cannot be had: neither weights nor arrays are available, or no set is as wide."""
+    """The feature sets of a model that are unavailable: no weights, no arrays, or no set of that width."""
     needed = []
     for modality, dim in spec.inputs.items():
         name = sets.get(modality, "")
@@ -115,8 +117,7 @@ def needs(spec: ModelSpec, sets: Mapping[str, str]) -> tuple[Need, ...]:
 
 
 def lacking(spec: ModelSpec, sets: Mapping[str, str]) -> str:
-    """One sentence on what is missing before a model can run on a clip, where its paper took it, and what can be done
-    meanwhile; empty where nothing is."""
+    """One sentence about what is missing before the model can run, its origin, and a workaround; empty if nothing is missing."""
     missing = needs(spec, sets)
     if not missing:
         return ""
@@ -141,12 +142,12 @@ def lacking(spec: ModelSpec, sets: Mapping[str, str]) -> str:
 
 
 def marks(spec: ModelSpec, sets: Mapping[str, str], ids: Sequence[str] = ()) -> list[Any]:
-    """Parts of the key of what a model says: which sets it was given where that could be otherwise, and what they were made with.
+    """Cache key parts: which sets the model was given, and what they were made with.
 
-    None where a model has what it names itself and that depends on nothing but the clip.
+    Empty where a model takes the sets that it declares, and these depend only on the clip.
 
     Args:
-        ids: what the clip may be called; without, arrays count as a whole.
+        ids: possible names of the clip; without them, the key covers the whole folder of arrays.
     """
     parts: list[Any] = []
     for modality in spec.inputs:
@@ -174,9 +175,9 @@ def _made_with(feature_set: FeatureSet, held: bool) -> Any:
 
 
 def _fitting(name: Any, dim: int) -> str:
-    """A set that a card names, unless it is one of another width than the input; a corpus's own is known to nobody here."""
+    """The set named on a card, unless its width differs from the input's; a corpus's own sets are unknown here."""
     try:
         return name if isinstance(name, str) and FEATURE_SETS.dim(name) in (0, dim) else ""
     except UserError:
-        # A card is anybody's: a size that no family has is no set.
+        # The card is untrusted: it may name a size that the family does not have.
         return ""

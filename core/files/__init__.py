@@ -1,1 +1,1 @@
-"""Files that are not trusted: what they are, and what is in them, without running anything."""
+"""Untrusted files: recognising and reading them without running anything."""

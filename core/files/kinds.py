@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, whatever its name ends in, and what to say of one that is no checkpoint."""
+"""Recognises a file by its first bytes, whatever its extension, and explains why it is not a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from affectscope.core.text import shown
 
 Kind = Literal["safetensors", "zip", "legacy", "pickle"]
 
-# Endings of tables of predictions, which are no checkpoints.
+# Extensions of prediction tables, which are not checkpoints.
 TABLES = (".csv", ".tsv", ".parquet")
-# How many bytes tell.
+# Number of bytes needed.
 HEAD = 512
 _ZIP = b"PK\x03\x04"
-# torch.save's magic number as a pickle of its own, before torch 1.6.
+# torch.save's magic number as a separate pickle, before torch 1.6.
 _LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
-# What its tar archives begin with.
+# First bytes of its tar archives.
 _OLD_TAR = tuple(name + b"\0" for name in (b"sys_info", b"pickle", b"storages", b"tensors"))
 _BLANK = b"\xef\xbb\xbf \t\r\n\0"
 _TABLE = "is a table: drop tables of predictions on the Library page, or name them to `affectscope import-predictions`"
@@ -42,7 +42,7 @@ _OTHERS: Mapping[bytes, str] = {
 
 
 def kind_of(path: Path) -> Kind:
-    """Which reader a checkpoint wants.
+    """The kind of a checkpoint file, which determines its reader.
 
     Raises:
         UserError: one sentence that says what the file is instead, and what to do.
@@ -63,7 +63,7 @@ def kind_of(path: Path) -> Kind:
 
 
 def fault_of(head: bytes) -> str:
-    """Why a file that begins so is no checkpoint, to follow its name; empty where it may be one."""
+    """Why a file with these first bytes is not a checkpoint, to follow its name; empty if it may be one."""
     begin = head.lstrip(_BLANK)
     if not head:
         return "is empty: download it again"
@@ -94,7 +94,7 @@ def fault_of(head: bytes) -> str:
 
 
 def _is_table(head: bytes) -> bool:
-    """Whether its first two lines have as many cells as each other, by one of the signs that part them."""
+    """Whether its first two lines have the same number of cells, with a common delimiter."""
     first, *rest = head.decode(errors="ignore").splitlines() or [""]
     return bool(rest) and any(first.count(sign) == rest[0].count(sign) > 0 for sign in ",;\t|") and "{" not in first
 
@@ -103,7 +103,7 @@ def _is_text(head: bytes) -> bool:
     try:
         text = head.decode()
     except UnicodeDecodeError as error:
-        # The last character may be cut.
+        # The last character may be incomplete.
         if error.start < len(head) - 4:
             return False
         text = head[: error.start].decode()
@@ -111,10 +111,10 @@ def _is_text(head: bytes) -> bool:
 
 
 def check_archive(path: Path) -> str:
-    """The name of the pickle in a zip archive that torch.save wrote: uncompressed, so that its size says what it holds.
+    """The name of the pickle in a zip archive written by torch.save, which is uncompressed, so that its size is reliable.
 
     Raises:
-        UserError: when it is damaged, cut off, packed, a program, or holds something else.
+        UserError: when it is damaged, truncated, compressed, a program, or contains something else.
     """
     name = shown(path.name)
     try:

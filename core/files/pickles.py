@@ -1,4 +1,7 @@
-"""What a pickle names, without running it: stand-ins for NumPy's harmless values, and one sentence about everything else."""
+"""Inspects the names in a pickle without running it.
+
+NumPy's harmless values get substitutes; everything else gets one sentence.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from affectscope.core.text import shown
 _LONGEST_PICKLE = 64 << 20
 # Pickles before the weights in a file of torch before 1.6: magic number, protocol, system, content.
 _LEGACY_PICKLES = 4
-# Packages of which no checkpoint has a use: whoever names one wants something run.
+# Packages that no checkpoint needs: a pickle that names one tries to run something.
 _NEVER = frozenset({
     "os", "posix", "nt", "sys", "subprocess", "builtins", "__builtin__", "shutil", "runpy", "socket", "pty", "importlib",
     "pickle", "_pickle", "ctypes", "webbrowser", "code", "codeop", "operator", "functools", "io", "_io", "urllib", "http",
@@ -31,26 +34,26 @@ _NEVER = frozenset({
     "cloudpickle", "dill", "joblib", "nturl2path", "distutils", "ensurepip", "venv", "idlelib", "lib2to3", "mmap",
     "fileinput", "glob",
 })  # fmt: skip
-# Types that containers name, as a defaultdict does its lists.
+# Types named by containers, such as defaultdict(list).
 _TYPES = frozenset(
     f"{module}.{name}" for module in ("builtins", "__builtin__")
     for name in ("list", "dict", "set", "frozenset", "tuple", "int", "float", "bool", "str", "bytes", "complex", "object",
                  "slice", "range", "xrange", "bytearray", "unicode", "long", "NoneType")
 )  # fmt: skip
-# Of torch what scripts keep beside weights without meaning anything by it; the rest of torch loads, compiles and calls.
+# Harmless parts of torch that scripts store beside weights; the rest of torch can load, compile and call.
 _KEPT = tuple(
     f"torch.{package}."
     for package in ("nn", "storage", "optim", "amp", "cuda.amp", "utils.data", "distributed.tensor", "distributed._tensor",
                     "distributed._shard", "distributions", "masked", "ao")
 )  # fmt: skip
-# What a pickle of a dict or a list begins with.
+# First opcodes of a pickled dict or list.
 _CONTAINERS = ("EMPTY_DICT", "EMPTY_LIST", "MARK", "collections OrderedDict")
 _DTYPES = {f"{kind}{size}" for kind in "fiu" for size in (1, 2, 4, 8)} - {"f1"} | {"b1"}
 
 
 @dataclass
 class Dtype:
-    """Stands for numpy.dtype."""
+    """Substitute for numpy.dtype."""
 
     name: str = ""
     order: str = "|"
@@ -62,7 +65,7 @@ class Dtype:
 
 @dataclass
 class Array:
-    """Stands for numpy.ndarray: nothing is made of its bytes before its kind and size are known."""
+    """Substitute for numpy.ndarray: its bytes are not interpreted before dtype and size are known."""
 
     shape: Any = ()
     dtype: Any = None
@@ -74,7 +77,7 @@ class Array:
             _, self.shape, self.dtype, self.columns_first, self.content = state
 
     def tensor(self) -> Tensor | None:
-        """As a tensor where it holds plain numbers, as many as its shape says."""
+        """A tensor, if it holds plain numbers that match its shape."""
         if not isinstance(self.dtype, Dtype) or self.dtype.name not in _DTYPES or not isinstance(self.content, bytes):
             return None
         if not isinstance(self.shape, tuple) or not all(type(n) is int and n >= 0 for n in self.shape):
@@ -108,11 +111,11 @@ def _encode(text: Any = "", *_: Any) -> bytes:
 
 def _kinds() -> list[tuple[Callable[..., Any], str]]:
     names = ("Float16", "Float32", "Float64", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Bool")
-    # Each name wants an object of its own.
+    # Each name needs a distinct object.
     return [(type(f"{name}DType", (Dtype,), {}), f"numpy.dtypes.{name}DType") for name in names]
 
 
-# NumPy itself takes the state of an array on trust: none of its own code sees what a file says.
+# NumPy trusts an array's pickled state, so none of NumPy's own code gets it.
 STAND_INS: list[tuple[Callable[..., Any], str]] = [
     (Array, "numpy.ndarray"), (Dtype, "affectscope.dtype"), (_dtype, "numpy.dtype"), (_encode, "_codecs.encode"),
     *((made, f"numpy.{core}.multiarray.{name}") for core in ("core", "_core")
@@ -122,18 +125,18 @@ STAND_INS: list[tuple[Callable[..., Any], str]] = [
 
 
 def refusal(path: Path, kind: Kind, pickled: str) -> str:
-    """Why a pickle that asks for more than tensors is refused, to follow the file's name; empty where it asks for no such thing.
+    """Why a pickle that needs more than tensors is refused, to follow the file's name; empty if it does not.
 
     Args:
         pickled: the pickle's name in a zip archive.
     """
     try:
         names, whole = _asked_for(path, kind, pickled)
-    # Whatever a made-up pickle does to a parser, it is the file's fault.
+    # A malformed pickle can make a parser raise anything.
     except Exception:
         return ""
     foreign = [shown(name) for name in names if not _plain(name)]
-    # A type that nobody lets in is named where there is nothing stranger.
+    # Unlisted types are only named if there is nothing more suspicious.
     strange = [name for name in foreign if name not in _TYPES] or foreign
     if worst := next((name for name in strange if _is_dangerous(name)), ""):
         return f"holds pickled code ({worst}), which is never run: take its weights from somebody whom you trust"
@@ -167,14 +170,14 @@ def _is_dangerous(name: str) -> bool:
 
 
 def _plain(name: str) -> bool:
-    """Whether torch lets a name in, or we do."""
+    """Whether torch or this module allows a name."""
     from torch._weights_only_unpickler import _get_allowed_globals
 
     return name in _get_allowed_globals() or name in {own for _, own in STAND_INS}
 
 
 def _asked_for(path: Path, kind: Kind, pickled: str) -> tuple[list[str], bool]:
-    """What a checkpoint's pickles name, ``module.name``, each once; and whether the last is an object and no dict."""
+    """The names in a checkpoint's pickles, ``module.name``, each once; and whether the outermost object is not a dict."""
     names: list[str] = []
     outermost: list[str] = []
     if kind == "zip":
@@ -189,7 +192,7 @@ def _asked_for(path: Path, kind: Kind, pickled: str) -> tuple[list[str], bool]:
 
 
 def _named(file: Any, outermost: list[str]) -> Iterator[str]:
-    """Names in a pickle; ``outermost`` gets what it makes: an opcode, or a class's name."""
+    """Names in a pickle; ``outermost`` receives what it builds: an opcode, or a class's name."""
     texts: list[str] = []
     memo: dict[int, str] = {}
     for opcode, argument, _ in pickletools.genops(file):

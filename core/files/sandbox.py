@@ -1,6 +1,6 @@
-"""Reading what nobody vouches for, in a process of its own with limits on its memory and its time.
+"""Runs the reading of untrusted files in a separate process, with limits on memory and time.
 
-A made-up file can ask a parser for more than there is: then that process ends, not the server.
+A malformed file can exhaust both in a parser; then that process ends, not the server.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from affectscope.core import house
 
-# Seconds on the clock for each of work: of a busy machine a process gets a small share, and its imports take their time.
+# Wall-clock seconds per CPU second: on a busy machine a process gets a small share, and imports take time.
 _PATIENCE = 20
 _POLL = 0.1
 
@@ -26,14 +26,14 @@ def run(module: str, arguments: Sequence[str], memory: int, seconds: float, chec
     """Run ``python -P -m MODULE ARGUMENTS MEMORY SECONDS``; the module calls ``limit`` with the last two.
 
     Args:
-        memory: bytes, beyond what its imports take.
-        seconds: of work.
-        check: called a few times a second; what it raises ends the work.
+        memory: bytes, in addition to its imports.
+        seconds: CPU time.
+        check: called a few times per second; an exception from it cancels the process.
 
     Returns:
         True when it ended by itself.
     """
-    # The process counts its own work; this is for one that does none, or a system that cannot count.
+    # The process limits its own CPU time; this is for one that sleeps, or a system without that limit.
     until = time.monotonic() + _PATIENCE * seconds
     command = house.python(module, *arguments, str(memory), str(math.ceil(seconds)))
     environment = house.environment(OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="")
@@ -53,7 +53,7 @@ def run(module: str, arguments: Sequence[str], memory: int, seconds: float, chec
 
 
 def limit(memory: int, seconds: int) -> None:
-    """Grant the process ``memory`` bytes and ``seconds`` of work beyond what it has had: its imports cost what they cost."""
+    """Limit this process to ``memory`` bytes and ``seconds`` of CPU time, in addition to what its imports took."""
     with suppress(ImportError, OSError, ValueError, StopIteration):
         import resource
 
@@ -65,7 +65,7 @@ def limit(memory: int, seconds: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (held + memory, held + memory))
 
 
-# What reading a file never does: start programs, reach a network, call into libraries by address.
+# Audit events that reading a file never causes: starting programs, network access, calls by address.
 _NEVER = (
     "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.kill", "subprocess.",
     "pty.", "socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "ctypes.dlopen", "ctypes.call_function",
@@ -76,13 +76,12 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 def confine(sources: Sequence[Path], targets: Sequence[Path], told: Callable[[str], object] = lambda what: None) -> None:
-    """Let this process, from now on and for good, read only ``sources`` and Python's own files, write only in ``targets``, and
-    start nothing.
+    """From now on, let this process read only ``sources`` and Python's own files, write only in ``targets``, and start nothing.
 
     Args:
         told: called with whatever was tried and refused.
     """
-    # Standard folders of programs and devices: modules that are imported late read them.
+    # Standard system folders, which late imports read.
     own = [house.ROOT,
            Path(sys.prefix), Path(sys.base_prefix), Path("/usr"), Path("/proc/self"), Path("/proc/cpuinfo"), Path("/sys"),
            Path("/lib"), Path("/etc/mime.types"), Path("/dev")]  # fmt: skip

@@ -1,6 +1,6 @@
-"""Tensors out of files that are not trusted. Nothing is ever unpickled, and nothing is allocated that a file only claims.
+"""Reads tensors from untrusted files. Nothing is unpickled, and no memory is allocated on a file's claim.
 
-What a file is, its first bytes decide, whatever its name ends in.
+A file's first bytes decide what it is, whatever its extension.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from affectscope.core.files.pickles import STAND_INS, refusal
 from affectscope.core.files.weights import Weights, choose
 from affectscope.core.text import shown
 
-# What checkpoints usually end in; others are read too.
+# Usual extensions of checkpoints; others are read too.
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 _ZIP_MAGIC = b"PK\x03\x04"
 _DAMAGED = "is damaged or no checkpoint: download it again, or save the model's state_dict and load that"
@@ -30,7 +30,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors of a checkpoint, and its header's metadata.
 
     Raises:
-        UserError: when the file is not there, damaged, would need to run code, or claims more than it holds.
+        UserError: when the file is missing, damaged, would need to run code, or claims more than it holds.
     """
     weights, metadata = read_weights(path)
     return dict(weights.state), metadata
@@ -39,10 +39,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def read_weights(
     path: Path, wanted: str = "", known: Callable[[Collection[str]], object] = lambda keys: None
 ) -> tuple[Weights, dict[str, str]]:
-    """The weights of a checkpoint with what was left out, and its header's metadata; see ``core.files.weights.choose``.
+    """The weights of a checkpoint, what was left out, and its header's metadata; see ``core.files.weights.choose``.
 
     Raises:
-        UserError: as ``read_tensors``, and when there are no weights where they are wanted.
+        UserError: as ``read_tensors``, and when there are no weights at ``wanted``.
     """
     path = Path(path)
     name = shown(path.name)
@@ -69,22 +69,21 @@ def read_weights(
         raise
     except PermissionError as error:
         raise UserError(f"{name} may not be read by you: change its permissions.") from error
-    # Whatever a made-up file does to a parser, it is the file's fault.
+    # A malformed file can make a parser raise anything.
     except Exception as error:
         raise UserError(f"{name} {_DAMAGED}.") from error
     return choose(content, name, path.stat().st_size, wanted, known), {}
 
 
 def load(path: Path, stand_ins: Sequence[tuple[type, str]] = ()) -> Any:
-    """What ``torch.save`` wrote, its tensors mapped from the file where that can be.
+    """Load a ``torch.save`` file, with memory-mapped tensors if possible.
 
     Args:
-        stand_ins: classes of ours that take the place of those that the file names; what it says of an object becomes its
-            attributes.
+        stand_ins: classes that replace those named in the file; an object's state becomes their attributes.
 
     Raises:
         UserError: when the file claims more than it holds, or is a program.
-        pickle.UnpicklingError: when it asks for anything but tensors, plain containers and ``stand_ins``.
+        pickle.UnpicklingError: when it needs anything but tensors, plain containers and ``stand_ins``.
         Exception: of any kind, when it is damaged.
     """
     with path.open("rb") as file:
@@ -97,8 +96,8 @@ def load(path: Path, stand_ins: Sequence[tuple[type, str]] = ()) -> Any:
 def _unpickled(path: Path, packed: bool, stand_ins: Sequence[tuple[Any, str]]) -> Any:
     with torch.serialization.safe_globals(list(stand_ins)):
         if path.name.lower().endswith(".safetensors"):
-            # torch believes this ending when it is given a path.
+            # Not by path, because torch would trust its extension.
             with path.open("rb") as file:
                 return torch.load(file, map_location="cpu", weights_only=True)
-        # Mapped, a storage is a part of the file: a claim of more is refused instead of allocated.
+        # A memory-mapped storage is part of the file, so a larger claim fails instead of being allocated.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=packed)

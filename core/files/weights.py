@@ -1,4 +1,4 @@
-"""The weights among what a training script wrote, wherever it put them and whatever it wrapped them in."""
+"""Finds the weights in a training script's output, wherever they are stored and however they are wrapped."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from affectscope.core.errors import UserError
 from affectscope.core.files.pickles import Array
 from affectscope.core.text import shown
 
-# What DataParallel, torch.compile and Lightning put before every key.
+# Key prefixes of DataParallel, torch.compile and Lightning.
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
-# What FSDP, DeepSpeed, activation checkpoints and torch.compile put anywhere in it.
+# Key segments of FSDP, DeepSpeed, activation checkpointing and torch.compile.
 _SEGMENTS = frozenset(
     {"_orig_mod", "_fsdp_wrapped_module", "_forward_module", "_checkpoint_wrapped_module", "_dp_wrapped_module"}
 )
-# Keys under which copies of the weights lie that nobody means by "the weights", and what optimisers keep for each of them.
+# Keys of copies that are not "the weights", such as averages, and of optimisers' states.
 _COPY = re.compile(
     r"(^|[^a-z])(ema|swa|avg|averaged?|averages?|averaging|exp|shadow|teacher|target|momentum|polyak)([^a-z]|$)"
     r"|(model|net|network|weights)(ema|swa|avg)"
 )
-# Keys that say of a dict that it is the weights.
+# Keys that suggest that a dict is the weights.
 _NAMED = re.compile(r"(^|[^a-z])(model|module|net|network|state|weights|params|parameters)([^a-z]|$)|generator|state_?dict")
 _NO_WEIGHTS = ("optim", "sched", "scaler", "rng", "amp", "grad")
 # Bookkeeping of fairseq's encoder, of thop, and of extra states.
@@ -33,20 +33,20 @@ _BOOKKEEPING = (".version", "._float_tensor", "_extra_state", "total_ops", "tota
 _DEEPEST = 6
 _MOST_DICTS = 2000
 _MOST_PREFIXES = 50
-# Of a list: models of an ensemble, or a state_dict's pairs.
+# Limit for lists: models of an ensemble, or a state_dict's pairs.
 _MOST_ITEMS = 5000
-# Layers may share a tensor, so a file may hold less than its tensors add up to; not less than a quarter.
+# Layers may share tensors, so a file may be smaller than their sum, but not less than a quarter.
 _SHARED = 4
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A state_dict out of a file.
+    """A state_dict from a file.
 
     Attributes:
-        where: the keys that lead to it, joined by dots; empty where the file is the state_dict.
-        others: where other state_dicts lie that could have been meant.
-        beside: what else the file holds, left out.
+        where: path of keys to it, joined by dots; empty where the file is the state_dict.
+        others: paths of other candidates.
+        beside: what else the file contains, which is left out.
     """
 
     state: Mapping[str, Tensor]
@@ -58,11 +58,13 @@ class Weights:
 def choose(
     content: Any, name: str, size: int, wanted: str = "", known: Callable[[Collection[str]], object] = lambda keys: None
 ) -> Weights:
-    """The one dict whose values are tensors; of several what is ``wanted``, or known, no average, called weights, largest.
+    """The dict of tensors that holds the weights.
+
+    Of several, in this order of preference: ``wanted``, known, not an average, named like weights, largest.
 
     Args:
         size: of the file in bytes, which its tensors cannot exceed.
-        wanted: where the dict lies, as ``Weights.where`` has it.
+        wanted: path of the dict, as in ``Weights.where``.
         known: whether keys are those of a layout.
 
     Raises:
@@ -83,7 +85,7 @@ def choose(
 
 
 def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state without what a wrapper put before every key."""
+    """The state without wrappers' key prefixes."""
     bare = dict(state)
     while wrapper := next((w for w in _WRAPPERS if bare and all(key.startswith(w) for key in bare)), ""):
         bare = {key.removeprefix(wrapper): value for key, value in bare.items()}
@@ -91,14 +93,14 @@ def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def plain(key: str) -> str:
-    """A key without what wrappers put in its middle."""
+    """A key without wrappers' segments."""
     if "_" not in key:
         return key
     return ".".join(part for part in key.split(".") if part not in _SEGMENTS)
 
 
 def prefixes(keys: Collection[str], marks: Sequence[str]) -> list[str]:
-    """What stands before the keys of a layout, the likeliest first: each begins keys that go on as every mark does."""
+    """Possible prefixes of a layout's keys, the likeliest first: every mark occurs after each."""
     first = f".{marks[0]}"
     candidates = {key[:at] for key in keys if (at := f".{key}".find(first)) >= 0}
     few = sorted(candidates, key=lambda prefix: (_is_copy(prefix), len(prefix), prefix))[:_MOST_PREFIXES]
@@ -110,7 +112,7 @@ def is_bookkeeping(key: str) -> bool:
 
 
 def _dicts(content: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Every dict of tensors, arrays taken for tensors, with the keys that lead to it; none inside optimisers."""
+    """Every dict of tensors (or arrays) with its path of keys; optimisers are skipped."""
     waiting: list[tuple[str, Any, int]] = [("", content, 0)]
     for _ in range(_MOST_DICTS):
         if not waiting:
@@ -118,7 +120,7 @@ def _dicts(content: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
         where, part, depth = waiting.pop(0)
         entries = _entries(part)
         tensors = {k: t for k, v in entries if isinstance(k, str) and (t := _tensor(v)) is not None}
-        # Counters and scores beside the weights are tensors too, now and then.
+        # Counters and scores beside the weights may be tensors too.
         if any(_shape(t) for t in tensors.values()):
             yield where, tensors
         if depth < _DEEPEST:
@@ -128,7 +130,7 @@ def _dicts(content: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
 
 
 def _entries(part: Any) -> list[tuple[str | int, Any]]:
-    """What a dict has under names and numbers, a list by place; pairs of a name and a tensor are a dict."""
+    """A dict's entries under text and number keys, or a list's by index; (name, tensor) pairs count as a dict."""
     if isinstance(part, Mapping):
         return [(k, v) for k, v in part.items() if type(k) in (str, int)]
     if not isinstance(part, list | tuple) or len(part) > _MOST_ITEMS:
@@ -162,7 +164,7 @@ def _is_named(where: str) -> bool:
 
 
 def _beside(content: Any, taken: str) -> Iterator[str]:
-    """What lies beside the taken dict on the way to it, and in it, that is no tensor."""
+    """The non-tensor content beside and in the chosen dict."""
     part, left, where = content, taken, ""
     while entries := _entries(part):
         at = next((k for k, _ in entries if left and (left == str(k) or left.startswith(f"{k}."))), None)

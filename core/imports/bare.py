@@ -1,4 +1,4 @@
-"""Tables whose columns name no model: ``anger``, ``prob_anger``, ``audio-anger`` are classes of the one that the table is of."""
+"""Tables whose columns do not name a model: ``anger``, ``prob_anger``, ``audio-anger`` are classes of a single model."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from affectscope.core.inference.table import DECISION
 from affectscope.core.models.labels import EMOTIONS, NOUNS
 from affectscope.core.text import shown
 
-# Classes of corpora of the field that no label space here has.
+# Classes of the field's corpora that are in no label space here.
 _MORE = (
     "joy", "surprise", "calm", "contempt", "boredom", "excitement", "excited", "frustration", "frustrated", "amusement", "other",
     "disappointed", "disappointment", "confusion", "pain", "pride", "interest", "anxiety", "love", "positive", "negative",
 )  # fmt: skip
 _WORDS = frozenset((*EMOTIONS, *NOUNS, *NOUNS.values(), *_MORE))
-# What stands before or behind a class and says that a number is a model's, but not which head's.
+# Affixes that mark a number as a model's output, but do not name a head.
 _OF_A_MODEL = frozenset((
     "p", "prob", "probs", "proba", "probability", "probabilities", "logit", "logits", "score", "scores", "softmax", "posterior",
     "pred", "preds", "prediction", "predicted", "est", "estimate", "hat", "out", "output", "conf", "confidence", "percent",
@@ -29,14 +29,14 @@ _APART = re.compile(r"[\s_\-/:()\[\]]+")
 
 
 def name_models(table: Table, called: str, classes: Sequence[str] = ()) -> list[str]:
-    """Give columns of classes the name of a model, ``MODEL.HEAD.CLASS``, where a table names none; what to say of it.
+    """Rename class columns to ``MODEL.HEAD.CLASS`` where a table names no model; returns remarks.
 
-    A class is a word for an emotion, a value of the label column, or one of ``classes``; a column holds it alone or with words
-    before or behind it, which name its head; or all are a list in a cell. Attributes need a word that says that a model made
-    them: alone they are true values.
+    A class is a word for an emotion, a value of the label column, or one of ``classes``. A column's name is a class, optionally
+    with a prefix or suffix that names its head; or one column holds lists of all classes. Attributes need an affix that marks a
+    prediction: alone they are true values.
 
     Args:
-        called: what the model is called.
+        called: the model's name.
     """
     model = called.replace(".", "-")
     groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}
@@ -75,7 +75,7 @@ def _vocabulary(table: Table, classes: Sequence[str]) -> frozenset[str]:
 
 
 def _class_of(column: str, words: frozenset[str]) -> tuple[tuple[str, ...], str] | None:
-    """The words about a class in a column's name, and the class as it is written there."""
+    """The words around a class in a column's name, and the class as written there."""
     if column.casefold() in words:
         return None if column.casefold() in ATTRIBUTES else ((), column)
     parts = [part for part in _APART.split(column) if part]
@@ -89,7 +89,7 @@ def _class_of(column: str, words: frozenset[str]) -> tuple[tuple[str, ...], str]
 
 
 def _owner(affix: Sequence[str], model: str, taken: set[str]) -> str:
-    """Model and head of columns with these words about their classes."""
+    """Model and head for columns with these words around their classes."""
     if TRUTH.intersection(affix):
         return "true"
     head = "-".join(word for word in affix if word not in _OF_A_MODEL)

@@ -1,4 +1,4 @@
-"""What is known of predictions that were imported, as a card like a checkpoint's."""
+"""The card of imported predictions, like a checkpoint's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LONGEST = 200
 
 
 def imported_card(model: Imported) -> Card:
-    """What is known of predictions that were imported."""
+    """The card of an imported model."""
     own = model.entry
     lanes = ", ".join(dict.fromkeys(f"{modality}{f' ({name})' if name else ''}" for modality, name in own.attention))
     facts = {

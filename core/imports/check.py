@@ -1,4 +1,4 @@
-"""What can be used of each row: posteriors that are some, attention that weighs frames, embeddings of one length."""
+"""Validates each row: posteriors, attention over frames, embeddings of one length."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from affectscope.core.imports.scales import Scale, Task
 from affectscope.core.inference.table import DECISION
 from affectscope.core.text import shown
 
-# Heads that speak for a system where none is called so.
+# Heads taken as the system's decision where none has that name.
 _MAIN = ("av", "audio-visual", "audiovisual", "fusion", "fused", "multimodal")
 
 
 @dataclass(frozen=True)
 class Attention:
-    """How much each frame of a clip counts.
+    """Attention over the frames of each clip.
 
     Attributes:
-        weights: [T] float32 for each of N clips, summing to 1, NaN at frames that are not there; None where there is none.
-        rates: [N] frames a second; NaN where the frames are spread evenly over the clip.
+        weights: [T] float32 for each of N clips, summing to 1, NaN at absent frames; None where there is none.
+        rates: [N] frames per second; NaN where frames are spread evenly over the clip.
     """
 
     modality: str
@@ -37,15 +37,15 @@ class Attention:
 
 @dataclass(frozen=True)
 class ModelPredictions:
-    """What can be used of a model.
+    """The valid predictions of a model.
 
     Attributes:
-        at: [N] places of its clips in the layout.
-        answers: head, "decision" among them -> [N, C] posteriors, or values of attributes.
-        heads: those that the table names, without "decision".
-        decision: the head that speaks for the system.
-        scale: head -> what its numbers were taken for, in words.
-        entropy: [N], how even the attention is, 0..1; NaN where there is none.
+        at: [N] indices of its clips in the layout.
+        answers: head, including "decision" -> [N, C] posteriors, or attribute values.
+        heads: those in the table, without "decision".
+        decision: the head used as the system's decision.
+        scale: head -> how its numbers were interpreted, in words.
+        entropy: [N], how uniform the attention is, 0..1; NaN where there is none.
     """
 
     classes: tuple[str, ...]
@@ -64,15 +64,15 @@ class ModelPredictions:
 def check(
     table: Table, layout: Layout, model: str, usable: np.ndarray, scale: Scale = "auto", main: str = ""
 ) -> ModelPredictions:
-    """Take what can be used of one model, and note what cannot.
+    """Validate one model's predictions.
 
     Args:
         usable: [R] bool, the layout's rows whose clip is known.
-        scale: what its numbers are; "auto" finds out.
-        main: the head that speaks for the system; found by its name, else the first, where it is empty.
+        scale: what its numbers are; "auto" detects it.
+        main: the head used as the decision; default: found by name, else the first.
 
     Raises:
-        UserError: when nobody can tell what the numbers are.
+        UserError: when the scale cannot be detected.
     """
     own, bad = layout.models[model], dict[int, str]()
     scale_of, posteriors = {}, {}
@@ -111,7 +111,7 @@ def check(
 
 
 def _kind(predictions: Predictions, column: str) -> Scale:
-    """What the table says that its numbers are, or what they look like: a column of probabilities may hold per cents."""
+    """The scale stated in the table, or detected: a column of probabilities may hold percentages."""
     if predictions.scale not in ("auto", "probabilities"):
         return predictions.scale
     try:
@@ -124,7 +124,7 @@ def _kind(predictions: Predictions, column: str) -> Scale:
 
 
 def _posteriors(predictions: Predictions, scale: Scale) -> tuple[np.ndarray, dict[int, str]]:
-    """[R, C] probabilities or values, and by row why there are none."""
+    """[R, C] probabilities or values, and row -> why it has none."""
     made, wrong = scales.posteriors(predictions.values, scale)
     count = predictions.values.shape[1]
     missing = np.isnan(predictions.values).sum(1)
@@ -142,7 +142,7 @@ def _decision(own: Columns, main: str, model: str) -> str:
 
 
 def _vector_faults(rows: list[np.ndarray | None], usable: np.ndarray) -> dict[int, str]:
-    """By row why its vector cannot be used: the length that most have is the right one."""
+    """Row -> why its vector is invalid: all must have the most frequent length."""
     sizes = np.array([0 if row is None else len(row) for row in rows])
     there = sizes[usable & (sizes > 0)]
     size = int(np.bincount(there).argmax()) if len(there) else 0
@@ -186,7 +186,7 @@ def _no_weights(cell: np.ndarray) -> str:
 
 
 def _entropy(attention: list[Attention], count: int) -> np.ndarray:
-    """How even it is, 0 to 1: the mean over all maps with two frames or more, as ``core.inference.corpus.entropy`` has it."""
+    """How uniform it is, 0 to 1: the mean over all maps with at least two frames, as in ``core.inference.corpus.entropy``."""
     evenness = np.full((len(attention), count), np.nan)
     for k, lane in enumerate(attention):
         for i, weights in enumerate(lane.weights):

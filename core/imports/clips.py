@@ -1,4 +1,4 @@
-"""The clips of a table: ids, labels, facts, and their media where they are available."""
+"""The clips of a table: ids, labels, facts, and their media if available."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_FILES = 500_000
 
 @dataclass(frozen=True)
 class Source:
-    """Where a table's clips are, beside what it says itself: a corpus, a folder of media, or only the table's own folder."""
+    """Where to find a table's clips besides the table: a corpus, a folder of media, or the table's own folder."""
 
     folder: Path
     corpus: Corpus | None = None
@@ -35,9 +35,11 @@ class Source:
 
 @dataclass
 class Clips:
-    """Attributes:
-    usable: [R] bool, the layout's rows whose clip is known.
-    table: a row for each usable one, by clip id: ``path`` (whole, or empty), ``label`` where anybody has one, facts.
+    """The matched clips.
+
+    Attributes:
+        usable: [R] bool, the layout's rows whose clip is known.
+        table: a row for each usable one, by clip id: ``path`` (absolute, or empty), ``label`` if known, facts.
     """
 
     usable: np.ndarray
@@ -47,13 +49,13 @@ class Clips:
 
 
 class ImportedCorpus(Corpus):
-    """Clips that a table named, each by its whole path: one is read as media only after it was found to be some."""
+    """Clips listed by a table, with absolute paths; each is opened as media only after it was recognised as such."""
 
     def located(self, clip: str) -> Path:
         """The clip's file, unread.
 
         Raises:
-            UserError: when the table names no such clip, or no media of it that are here.
+            UserError: when the table does not list the clip, or its media are not here.
         """
         path = str(self.table.at[clip, PATH]) if clip in self.table.index else ""
         if not path or not os.path.isfile(path):
@@ -76,7 +78,7 @@ def gather(table: Table, layout: Layout, source: Source) -> Clips:
     """Find the clips.
 
     Raises:
-        UserError: when the folder of media cannot be searched, or the rows are frames rather than clips.
+        UserError: when the folder of media cannot be searched, or rows are frames rather than clips.
     """
     layout.clips = [shown(clip, LONGEST_FACT) for clip in layout.clips]
     notes = _corpus_ids(layout, source.corpus) if source.corpus is not None else []
@@ -103,7 +105,7 @@ def gather(table: Table, layout: Layout, source: Source) -> Clips:
 
 
 def _corpus_ids(layout: Layout, corpus: Corpus) -> list[str]:
-    """Give clips the corpus's own ids where theirs differ in folder, ending, letter case or Unicode's form; what to say of it."""
+    """Rename clips to the corpus's ids where they differ in folder, extension, case or Unicode form; returns remarks."""
     own = set(map(str, corpus.table.index))
     by_name: dict[str, set[str]] = {}
     for clip in own:
@@ -123,7 +125,7 @@ def _corpus_ids(layout: Layout, corpus: Corpus) -> list[str]:
 
 
 def _stem(clip: str) -> str:
-    """A clip's name without the folders, of any system, and the ending of a file of media."""
+    """A clip's name without folders (of any system) and media extension."""
     name = clip.replace("\\", "/").rpartition("/")[2]
     return Path(name).stem if Path(name).suffix.lower() in MEDIA else name
 
@@ -133,7 +135,7 @@ def _folded(name: str) -> str:
 
 
 def _known(layout: Layout, file: str) -> tuple[np.ndarray, list[Problem]]:
-    """Which rows name a clip, each once."""
+    """Which rows have a clip id, each once."""
     usable, problems, seen = np.ones(len(layout.clips), bool), [], dict[str, int]()
     for i, clip in enumerate(layout.clips):
         if not clip:
@@ -161,7 +163,7 @@ def _fact(table: Table, name: str, rows: list[int]) -> list[object]:
 
 
 def _paths(table: Table, layout: Layout, source: Source, made: Clips) -> list[str]:
-    """A whole path by row, empty where there are no media. A row whose clip is not where a person said is no longer usable."""
+    """Absolute path by row, empty without media. A row whose clip is not in the user's folder becomes unusable."""
     named = table.texts(PATH) if PATH in table.columns else []
     files = _index(source.media) if source.media is not None else Files({}, {}, {})
     paths = [""] * len(layout.clips)
@@ -172,7 +174,7 @@ def _paths(table: Table, layout: Layout, source: Source, made: Clips) -> list[st
             try:
                 paths[i] = str(source.corpus.media(clip).absolute())
             except UserError as error:
-                # Labels without media are worked with as far as they go; a clip that the corpus does not list is none of its.
+                # Labels are usable without media. A clip missing in the corpus's list is not part of it.
                 if clip not in source.corpus.table.index:
                     _refuse(made, layout, i, str(error).rstrip("."))
         elif source.media is not None:
@@ -197,7 +199,7 @@ def _refuse(made: Clips, layout: Layout, i: int, why: str) -> None:
 
 
 def _whole(folder: Path, text: str) -> str:
-    """The whole path of a file of media; empty where there is none."""
+    """The absolute path of a media file; empty where there is none."""
     if not text or "\0" in text or Path(text).suffix.lower() not in MEDIA:
         return ""
     path = os.path.abspath(os.path.join(folder, text))
@@ -209,12 +211,12 @@ def _whole(folder: Path, text: str) -> str:
 
 @dataclass(frozen=True)
 class Files:
-    """Files of media under all names that a clip may have.
+    """Index of media files by all possible names of a clip.
 
     Attributes:
-        exact: the path in the folder, with or without its ending -> file.
-        names: a file's name, with or without its ending -> files, videos before sounds.
-        folded: the same names, ignoring letter case and Unicode form -> files.
+        exact: the path in the folder, with or without extension -> file.
+        names: a file's name, with or without extension -> files, videos before sounds.
+        folded: the same names, case-folded and Unicode-normalised -> files.
     """
 
     exact: dict[str, Path]
@@ -222,14 +224,14 @@ class Files:
     folded: dict[str, list[Path]]
 
     def find(self, clip: str) -> str:
-        """The clip's file, whole; empty where there is none, or more than one that it may be."""
+        """The clip's file, absolute; empty where there is none, or several."""
         if clip in self.exact:
             return str(self.exact[clip])
         found = self._candidates(clip)
         return str(found[0]) if found and not _apart(found) else ""
 
     def twins(self, clip: str) -> list[Path]:
-        """Files of different clips that the name may mean."""
+        """Files of different clips that the name may refer to."""
         return _apart(self._candidates(clip))
 
     def _candidates(self, clip: str) -> list[Path]:
@@ -243,7 +245,7 @@ class Files:
 
 
 def _apart(files: list[Path]) -> list[Path]:
-    """Files that are no copies of one clip: of one kind, in several folders, of one ending."""
+    """Files that are not copies of one clip: the same kind and extension in several folders."""
     sounds = [path.suffix.lower() in SOUND for path in files]
     alike = [path for path, sound in zip(files, sounds, strict=True) if sound == sounds[0]]
     several = len({path.parent for path in alike}) > 1 and len({path.suffix.lower() for path in alike}) < len(alike)
@@ -251,7 +253,7 @@ def _apart(files: list[Path]) -> list[Path]:
 
 
 def _index(folder: Path) -> Files:
-    """Every name that a file of media may be called by: its path in the folder, its name, either without its ending."""
+    """Build the index."""
     if not folder.is_dir():
         raise UserError(f"There is no folder {shown(str(folder), 200)}: check --media.")
     files: list[Path] = []
@@ -260,7 +262,7 @@ def _index(folder: Path) -> Files:
         if len(files) > _MOST_FILES:
             raise UserError(f"{shown(str(folder), 200)} holds more than {_MOST_FILES:,} files: name a folder inside it.")
     made = Files({}, {}, {})
-    # Of a clip's video and its sound alone, the video is the clip.
+    # If a clip exists as video and as audio only, use the video.
     for path in sorted(files, key=lambda path: (path.suffix.lower() in SOUND, path)):
         inside, whole = path.relative_to(folder), path.absolute()
         for alias in (str(inside), str(inside.with_suffix(""))):
@@ -273,7 +275,7 @@ def _index(folder: Path) -> Files:
 
 
 def corpus(name: str, table: pd.DataFrame, labels: tuple[str, ...]) -> ImportedCorpus:
-    """A corpus of what a table named."""
+    """A corpus of the clips in a table."""
     return ImportedCorpus(name, Path("/"), table, labels)
 
 

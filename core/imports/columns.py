@@ -1,4 +1,4 @@
-"""What people call their columns: ids and true labels, what is worked out of answers, numbered classes, attributes by letter."""
+"""Recognises column names: ids and true labels, derived columns, numbered classes, attributes by letter."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from affectscope.core.imports.read import Table
 from affectscope.core.text import shown
 
 CLIP, LABEL, PATH = "clip", "label", "path"
-# In the order in which they are looked for. Those of the first line were always read; the others are told of.
+# In order of precedence. Names after the first line are reported in a remark.
 _CLIP_NAMES = ("clip_id", "file", "filename", "id")
 _OTHER_CLIP_NAMES = ("file_name", "video", "video_id", "utterance", "utterance_id", "utt_id", "segment", "segment_id", "name")
 _LABEL_NAMES = ("true_label",)
-# Models of these names are no models: their columns say what is true.
+# Prefixes that mark true values rather than a model.
 TRUTH = frozenset(("true", "truth", "label", "labels", "target", "targets", "gt", "gold", "ground_truth", "reference"))
 _OTHER_LABEL_NAMES = (
     "labels", "y_true", "label_true", "ground_truth", "gt", "gt_label", "truth", "target", "targets", "gold", "true_class",
 )  # fmt: skip
-# What scripts write beside a model's answers, none of it one of its classes.
+# Derived columns that scripts write beside a model's outputs; not classes.
 _WORKED_OUT = frozenset((
     "pred", "preds", "prediction", "predicted", "predicted_label", "pred_label", "predicted_class", "y_pred", "argmax", "top1",
     "correct", "is_correct", "acc", "accuracy", "loss", "nll", "cross_entropy", "confidence", "conf", "margin", "entropy",
@@ -34,19 +34,19 @@ _NUMBERED = re.compile(r"(label|class|c|cls|logit|prob|p|y|output|out)?[ _-]?(\d
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first of some columns' names, and how many more there are."""
+    """The first few of some columns' names, and the number of the others."""
     return ", ".join(map(shown, names[:_NAMED])) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def meant(table: Table) -> list[str]:
-    """Give a table's columns of ids, true labels and paths their names, whatever they are called; what to say of it."""
+    """Rename a table's columns of ids, true labels and paths to the standard names; returns remarks."""
     notes = []
     for name, plain, told in (
         (CLIP, _CLIP_NAMES, _OTHER_CLIP_NAMES), (LABEL, _LABEL_NAMES, _OTHER_LABEL_NAMES), (PATH, ("media",), ()),
     ):  # fmt: skip
         if name in table.columns:
             continue
-        # A column of that name but for its letters' case comes first.
+        # A case-insensitive match of the standard name takes precedence.
         for alias in (name, *plain, *told):
             column = next((column for column in table.columns if column.casefold() == alias), None)
             if column is None or table.has_lists(column) or (name == LABEL and _measured(table, column)):
@@ -59,7 +59,7 @@ def meant(table: Table) -> list[str]:
 
 
 def _measured(table: Table, column: str) -> bool:
-    """Whether its numbers have fractions: values of an attribute rather than a class's number."""
+    """Whether its numbers have fractions: an attribute's values rather than class indices."""
     values = table.numbers(column)
     return bool((values % 1 > 0).any())
 
@@ -67,7 +67,7 @@ def _measured(table: Table, column: str) -> bool:
 def without_worked_out(
     groups: Mapping[tuple[str, str], list[tuple[str, str]]], notes: list[str]
 ) -> dict[tuple[str, str], list[tuple[str, str]]]:
-    """Heads without the columns that are worked out of answers: a prediction's number is no probability of a class."""
+    """Heads without derived columns: a predicted class index is not a probability."""
     made = {}
     for (model, head), columns in groups.items():
         rest = [column for column in columns if column[0].casefold() not in _WORKED_OUT]
@@ -81,7 +81,7 @@ def without_worked_out(
 
 
 def numbered(outputs: Sequence[str]) -> list[int] | None:
-    """[C] places of outputs that are called by number (0, 1, 2, LABEL_0, class1), counted from 0; None where they are not."""
+    """[C] indices of outputs named by number (0, 1, 2, LABEL_0, class1), counted from 0; None for other names."""
     found = [_NUMBERED.fullmatch(output) for output in outputs]
     numbers = [int(match[2]) for match in found if match]
     if len(numbers) < len(outputs) or len({(match[1] or "").casefold() for match in found if match}) > 1:
@@ -93,10 +93,10 @@ def numbered(outputs: Sequence[str]) -> list[int] | None:
 
 
 def named_by(outputs: Sequence[str], classes: Sequence[str], head: str) -> tuple[str, ...] | None:
-    """The names that a person gave to outputs called by number; None where they have names of their own.
+    """The user's names for numbered outputs; None where the outputs have names.
 
     Raises:
-        UserError: when there are more or fewer of them.
+        UserError: when their number differs.
     """
     places = numbered(outputs)
     if places is None:
@@ -109,19 +109,19 @@ def named_by(outputs: Sequence[str], classes: Sequence[str], head: str) -> tuple
 
 
 def spelled_out(outputs: Sequence[str]) -> tuple[str, ...]:
-    """Valence and arousal, and dominance, where a head's outputs are V and A, and D; others as they are, in small letters."""
+    """Valence, arousal and dominance for a head's outputs V, A, D; others in lower case."""
     small = tuple(output.casefold() for output in outputs)
     return tuple(_LETTERS[letter] for letter in small) if {"v", "a"} <= set(small) <= set(_LETTERS) else small
 
 
 def forms(attribute: str) -> tuple[str, ...]:
-    """What an attribute's true values may be called, the plainest first."""
+    """Names for an attribute's true values, the plainest first."""
     own = next((forms for forms in _FORMS if attribute in forms), ())
     return (attribute, *(form for form in own if form != attribute))
 
 
 def gathered(columns: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Vectors of which each number has a column (``e0`` … ``e127``): by name, their columns in the order of their numbers."""
+    """Vectors with a column per number (``e0`` … ``e127``): name -> columns in numeric order."""
     made: dict[str, list[tuple[int, str]]] = {}
     for name, column in columns:
         digits = re.search(r"(\d+)$", name)

@@ -1,4 +1,4 @@
-"""CSV as spreadsheets and other countries write it: any of their encodings, separators and decimal signs."""
+"""Parses CSV in any of the encodings, separators and decimal signs that spreadsheets and countries use."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from pathlib import Path
 from affectscope.core.corpora.tables import decoded
 
 DELIMITERS = ",;\t|"
-# What Excel writes in the first line, and reads, so that nobody has to guess.
+# A first line that Excel writes and reads to declare the separator.
 _EXCEL = re.compile(r'^"?sep=(.)"?\s*$', re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][+-]?\d+)?")
 _POINT = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d*)\.\d+([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+")
-# Signs that stand for the same: a minus of typography, blanks that do not break.
+# Typographic equivalents: the minus sign, no-break spaces.
 _PLAIN = str.maketrans({"−": "-", "\u00a0": "", "\u202f": ""})
 
 
 @dataclass(frozen=True)
 class Text:
-    """A CSV file's lines, and what a person should know of how they were read."""
+    """A CSV file's lines, and remarks on how they were read."""
 
     lines: Iterator[list[str]]
     notes: tuple[str, ...]
 
 
 def parse(path: Path, name: str) -> Text:
-    """A CSV file as lists of cells, its header first.
+    """Split a CSV file into lists of cells, its header first.
 
     Args:
-        name: what its owner calls the file.
+        name: the file's original name.
 
     Raises:
-        UserError: when it is no text.
+        UserError: when it is not text.
     """
     notes: list[str] = []
-    # Blank lines before the header are none of it.
+    # Skip blank lines before the header.
     text = decoded(path.read_bytes(), name, notes, "save it as CSV in UTF-8").lstrip("\r\n")
     first, _, rest = text.partition("\n")
     if named := _EXCEL.match(first):
@@ -52,22 +52,22 @@ def _cells(text: str, delimiter: str) -> Iterator[list[str]]:
 
 
 def _delimiter(header: str) -> str:
-    """What cuts the header into most cells; a separator within quotes cuts nothing."""
+    """The candidate delimiter that gives most cells in the header, ignoring quoted ones."""
     return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([header], delimiter=delimiter), [])))
 
 
 def number(text: str, comma: bool = False) -> float:
-    """A cell's number; NaN where it is none. A sign of per cent behind it does not count.
+    """A cell's number; NaN if it is none. A trailing percent sign is ignored.
 
     Args:
-        comma: whether its column writes 0,5 for a half.
+        comma: whether its column uses a decimal comma.
     """
     text = text.translate(_PLAIN).strip().removesuffix("%").rstrip()
     if comma and (_COMMA.fullmatch(text) or _THOUSANDS.fullmatch(text)):
         text = text.replace(".", "").replace(",", ".")
     elif "," in text and _POINT.fullmatch(text):
         text = text.replace(",", "")
-    # What Python takes for a number and no table means as one.
+    # Python accepts underscores in numbers, but no table means that.
     if "_" in text:
         return float("nan")
     try:
@@ -77,7 +77,7 @@ def number(text: str, comma: bool = False) -> float:
 
 
 def decimal_comma(cells: Iterable[str]) -> bool:
-    """Whether a column writes 0,5 for a half: some cells do, and no other writes 0.5, unless as 1.000.
+    """Whether a column uses a decimal comma: some cells do, and none has a decimal point, except as in 1.000.
 
     Cells may be lists, with blanks between their numbers.
     """
@@ -93,7 +93,7 @@ def decimal_comma(cells: Iterable[str]) -> bool:
 def _numbers_of(cell: str) -> list[str]:
     cell = cell.translate(_PLAIN).strip()
     parts = cell.strip("[]()").split()
-    # Of [1,0] and [1,0, 0,5] the commas part numbers.
+    # In [1,0] and [1,0, 0,5] commas are separators.
     if cell.startswith(("[", "(")) and (len(parts) < 2 or any(part.endswith((",", ";")) for part in parts)):
         return []
     return [part.removesuffix("%") for part in parts]

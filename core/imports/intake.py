@@ -1,4 +1,4 @@
-"""How a table becomes an import: what is read of it, and how it comes to lie on the disk."""
+"""Imports a table: reading, validating, and storing it."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ _NAMES = {"video": "visual", "face": "visual", "vision": "visual", "speech": "au
 
 @dataclass(frozen=True)
 class Options:
-    """How a table is to be read.
+    """How to read a table.
 
     Attributes:
-        corpus: the name or folder of a corpus whose clips the table's are.
-        media: a folder of media, in which clips are found by their names.
+        corpus: the name or folder of the corpus that contains the clips.
+        media: a folder of media, in which clips are found by name.
         classes: in the order of lists of posteriors.
         scale: what the numbers are.
-        decision: the head that speaks for a system; found by its name, else the first, where it is empty.
-        name: of the import; the table's own where it is empty.
-        replace: take the place of the import of that name.
-        beside: the name of a corpus that is the table's where it lists every clip, and the table names no files.
+        decision: the head used as the system's decision; default: found by name, else the first.
+        name: of the import; default: the table's.
+        replace: replace an import of that name.
+        beside: a corpus to use if it lists every clip, and the table names no files.
     """
 
     corpus: str = ""
@@ -63,10 +63,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of a table.
+    """The result of an import.
 
     Attributes:
-        rows: that the table has; ``clips`` of them could be used, ``media`` of which can be played.
+        rows: of the table; ``clips``: the usable ones; ``media``: those that can be played.
         problems: one sentence each, by row, in the table's order.
     """
 
@@ -80,7 +80,7 @@ class Summary:
     notes: tuple[str, ...] = field(default=())
 
     def to_json(self) -> str:
-        """The models without their problems, which are listed once for all."""
+        """JSON; problems are listed once rather than per model."""
         facts = asdict(self)
         for model in facts["models"]:
             del model["problems"]
@@ -91,11 +91,11 @@ def take_in(path: Path, options: Options, taken: Collection[str], called: str = 
     """Import a table of predictions.
 
     Args:
-        taken: names of models and corpora that are there; what is imported gets others.
-        called: what its owner calls the file, where it lies under another name.
+        taken: names of existing models and corpora, which imports must not get.
+        called: the file's original name, if it differs.
 
     Raises:
-        UserError: when nothing of it can be used, or nobody can tell what it says.
+        UserError: when nothing in it is usable, or it cannot be interpreted.
     """
     called = called or path.name
     table = read(path, called)
@@ -152,7 +152,7 @@ def _keep(
         part.mkdir(parents=True)
         sealed.write_kept(part / "clips.json", json.loads(clips.table.to_json(orient="split")))
         sealed.write_kept(part / "facts.json", {"name": name, "file": shown(file), "added": now})
-        # The layout's rows and the clips' table part ways where a row names no clip.
+        # Row indices of the layout and of the clips' table differ after a row without a clip.
         rank = np.cumsum(clips.usable) - 1
         for number, (model, predictions) in enumerate(models.items()):
             (part / str(number)).mkdir()
@@ -230,13 +230,13 @@ def _write_attention(path: Path, lanes: list[Attention]) -> None:
 
 
 def _modalities(head: str) -> tuple[str, ...]:
-    """What a head's name says that it draws on; nothing where it says nothing."""
+    """The modalities in a head's name; empty if it names none."""
     plain = _NAMES.get(head, head)
     return (plain,) if plain in ("audio", "visual", "text") else ()
 
 
 def _read_as(model: str, predictions: ModelPredictions, asked: Scale) -> list[str]:
-    """What the numbers were taken for, where the table does not say and it is not a matter of course."""
+    """How the numbers were interpreted, where the table does not say and it is not obvious."""
     if asked != "auto":
         return []
     heads = {head: kind for head, kind in predictions.scale.items() if kind != "probabilities"}
@@ -246,7 +246,7 @@ def _read_as(model: str, predictions: ModelPredictions, asked: Scale) -> list[st
 
 
 def _doubts(clips: Clips, models: Mapping[str, ModelPredictions]) -> list[str]:
-    """What a person probably did not mean."""
+    """Warnings about likely mistakes."""
     labels = {str(label) for label in clips.table[LABEL].dropna().unique()} if LABEL in clips.table else set()
     doubts = [sentence for model, predictions in models.items() if (sentence := _untrue(model, predictions, clips))]
     classed = {model: predictions for model, predictions in models.items() if predictions.task == "classification"}
@@ -263,7 +263,7 @@ def _doubts(clips: Clips, models: Mapping[str, ModelPredictions]) -> list[str]:
 
 
 def _looks_true(clips: Clips, models: Mapping[str, ModelPredictions]) -> str:
-    """The column that a person may have meant, whose cells are classes."""
+    """A column of classes that the user may have meant as the true labels."""
     classes = {_folded(name) for predictions in models.values() for name in predictions.classes}
     for name in clips.table:
         cells = clips.table[name].dropna()
@@ -277,7 +277,7 @@ def _folded(text: str) -> str:
 
 
 def _untrue(model: str, predictions: ModelPredictions, clips: Clips) -> str:
-    """One sentence where a model of attributes has no true values to be compared with, or some on another scale."""
+    """A warning where a model of attributes has no true values, or some on another scale."""
     if predictions.task != "regression":
         return ""
     table = truths(clips.table, predictions.classes)
@@ -304,7 +304,7 @@ def _corpus(name: str) -> Corpus | None:
 
 
 def _listing(name: str, clips: Collection[str]) -> str:
-    """The corpus's name, where it lists all the clips; else nothing."""
+    """The corpus's name if it lists all the clips; else empty."""
     try:
         corpus = _corpus(name)
     except UserError:
@@ -313,11 +313,11 @@ def _listing(name: str, clips: Collection[str]) -> str:
 
 
 def _make_room(mark: str, name: str, replace: bool) -> None:
-    """Take away the same import of before, and where it is asked for, the one of that name."""
+    """Remove an identical earlier import, and with ``replace`` the one of that name."""
     for folder in root().glob("[!.]*"):
         known = (sealed.read_kept(folder / "facts.json")[0] or {}).get("name")
         if folder.name == mark or (replace and known == name):
-            # Out of sight in one step: an app that runs sees the import whole, or not at all.
+            # One atomic rename, so that a running app sees the import complete or not at all.
             folder.replace(aside := root() / f".part-{owned()}")
             shutil.rmtree(aside, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""True labels and values as a table's owner spells them, and the classes and attributes that they are."""
+"""Maps a table's spellings of true labels and values to classes and attributes."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from affectscope.core.text import shown
 
 _NAMED = 3
 _WHOLE = re.compile(r"(\d{1,9})(?:\.0+)?")
-# What programs write where there is no label.
+# Placeholders that programs write for a missing label.
 _NOBODY_KNOWS = frozenset(("nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "-", "?", "xxx"))
 
 
 def spelled(
     table: pd.DataFrame, models: Mapping[str, ModelPredictions], numbered: Mapping[str, str] | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Labels in the spelling of the models' classes, where they differ in nothing but letter case, blanks or a number's zeros, or
-    are another word for one class alone (``angry``, ``ang`` for ``anger``).
+    """Labels in the spelling of the models' classes.
+
+    Only for labels that differ in case, blanks or leading zeros, or are a synonym of a single class (``angry``, ``ang`` for
+    ``anger``).
 
     Args:
-        numbered: a class's number -> its name, where a person named them in order.
+        numbered: class index -> name, if the user named them in order.
     """
     if LABEL not in table:
         return table, []
@@ -58,7 +60,7 @@ def spelled(
 
 
 def truths(table: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
-    """The table with the true values of attributes in columns of their names, whatever a person called them."""
+    """The table with attributes' true values in columns of the attributes' names."""
     attribute_of: dict[str, str] = {}
     for attribute in attributes:
         if attribute in table:
@@ -73,7 +75,7 @@ def truths(table: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
 
 
 def _is_truth(column: str, attribute: str) -> bool:
-    """Whether a column such as ``Valence``, ``true_valence`` or ``label.valence`` says what is true."""
+    """Whether a column such as ``Valence``, ``true_valence`` or ``label.valence`` holds true values."""
     if column == attribute:
         return True
     parts = column.replace(".", "_").replace(" ", "_").split("_")
@@ -91,6 +93,6 @@ def _noun(label: str) -> str:
 
 def _plain(text: str) -> str:
     plain = " ".join(text.casefold().split())
-    # 1, 01 and 1.0 are one number.
+    # 1, 01 and 1.0 are equal.
     number = _WHOLE.fullmatch(plain)
     return str(int(number[1])) if number else plain

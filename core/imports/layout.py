@@ -1,4 +1,4 @@
-"""Which columns are whose. A row a clip, with columns ``MODEL.HEAD.CLASS``; or a row an answer (``model``, ``class``, …)."""
+"""Interprets columns: either a row per clip with ``MODEL.HEAD.CLASS``, or a row per answer (``model``, ``class``, …)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from affectscope.core.text import shown
 MOST_MODELS = 50
 MOST_CLASSES = 200
 MOST_FACTS = 50
-# Columns that a prediction table has of its own.
+# Names of a prediction table's own columns.
 _OWN: tuple[str, ...] = ("predicted", "correct", "confidence", "margin", "disagreement", "attention_entropy", "error")
 _OWN += ("truth", "evidence", "truth_share", "outcome", "wrong", "chosen", "picture", "map_x", "map_y", "seconds")
 _VALUES: dict[str, Scale] = {
@@ -42,7 +42,7 @@ _ATTENTION, _EMBEDDING, _RATE = "attention", "embedding", "rate"
 
 @dataclass
 class Predictions:
-    """What one head says: values [R, C], NaN where there is none; ``faults`` are rows whose list has a wrong length."""
+    """One head's outputs: values [R, C], NaN where missing; ``faults``: rows whose list has a wrong length."""
 
     classes: tuple[str, ...]
     values: np.ndarray
@@ -52,11 +52,11 @@ class Predictions:
 
 @dataclass
 class Columns:
-    """A model's share of the table.
+    """A model's columns.
 
     Attributes:
-        heads: name -> answers, "decision" where the table says what the system as a whole answers.
-        attention: (modality, name) -> the columns of weights and of their rate in Hz (empty where there is none).
+        heads: name -> outputs, including "decision" if the table has it.
+        attention: (modality, name) -> the columns of weights and of their rate in Hz (empty if none).
         embeddings: name -> the column of its lists, or the columns of its numbers.
     """
 
@@ -67,12 +67,12 @@ class Columns:
 
 @dataclass
 class Layout:
-    """A table understood: a row a clip, whatever its rows were before.
+    """An interpreted table: a row per clip, whatever its rows were before.
 
     Attributes:
-        at: which of the table's rows a clip's facts, attention and embeddings are in.
-        facts: names of columns that say something of the clip.
-        numbered: a class's number, as labels have it -> its name, where a person named them in order.
+        at: the table's row with a clip's facts, attention and embeddings.
+        facts: names of columns with further facts about the clip.
+        numbered: class index as in the labels -> name, if the user named them in order.
     """
 
     clips: list[str]
@@ -89,11 +89,11 @@ def understand(table: Table, called: str, classes: Sequence[str] = ()) -> Layout
     """Find models, heads and classes in a table's columns.
 
     Args:
-        called: what a model without a name is called.
+        called: name for a model without one.
         classes: their names, in the order of lists of posteriors.
 
     Raises:
-        UserError: when it names no clip, or no model's answers.
+        UserError: when it has no clip ids, or no model's outputs.
     """
     renamed = meant(table)
     if CLIP not in table.columns:
@@ -175,7 +175,7 @@ def _wide(table: Table, classes: Sequence[str]) -> Layout:
 
 
 def _parted(name: str) -> list[str]:
-    """Model, head, class. A version's own dot parts nothing: wav2vec2.0 is one name."""
+    """Split into model, head, class. A dot in a version is kept: wav2vec2.0 is one name."""
     parts = name.split(".")
     while len(parts) > 2 and parts[0][-1:].isdigit() and parts[1][:1].isdigit():
         parts = [f"{parts[0]}.{parts[1]}", *parts[2:]]
@@ -183,7 +183,7 @@ def _parted(name: str) -> list[str]:
 
 
 def _dotted(groups: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> list[str]:
-    """How names with more dots than two, or with a version's, were parted: nobody else can know which was meant."""
+    """Remarks on how names with more than two dots, or with a version's, were split."""
     dotted = dict.fromkeys(model for model, _ in groups if "." in model)
     notes = [f"{shown(model)} is taken for a model's name, its dot for a version's." for model in dotted]
     for (model, head), columns in groups.items():
@@ -199,7 +199,7 @@ def _dotted(groups: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> list
 def _without_truth(
     table: Table, groups: Mapping[tuple[str, str], list[tuple[str, str]]], layout: Layout
 ) -> dict[tuple[str, str], list[tuple[str, str]]]:
-    """True classes as ones and zeros, a column each, are the label and no model's answers."""
+    """One-hot columns of true classes are the label, not a model's outputs."""
     made: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for (model, head), columns in groups.items():
         if model.casefold() not in TRUTH or len(columns) < 2:
@@ -225,7 +225,7 @@ def _without_truth(
 def _without_mixtures(
     groups: Mapping[tuple[str, str], list[tuple[str, str]]], notes: list[str]
 ) -> dict[tuple[str, str], list[tuple[str, str]]]:
-    """Classes and attributes of one head are answers of two kinds: the attributes become a model of their own."""
+    """If one head mixes classes and attributes, the attributes become a separate model."""
     made: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for (model, head), columns in groups.items():
         attributes = [column for column in columns if column[0].casefold() in DIMENSIONS]
@@ -270,7 +270,7 @@ def _listed(table: Table, name: str, classes: Sequence[str]) -> Predictions:
 
 
 def _alike(model: str, own: Columns, notes: list[str]) -> Columns:
-    """Every head in the first one's order of classes; those that name others are left out."""
+    """Reorder every head's classes like the first one's; heads with other classes are dropped."""
     first = next(iter(own.heads.values())).classes
     if len(first) > MOST_CLASSES:
         raise UserError(f"{shown(model)} has {len(first)} classes, of at most {MOST_CLASSES}: name columns MODEL.HEAD.CLASS.")
@@ -286,7 +286,7 @@ def _alike(model: str, own: Columns, notes: list[str]) -> Columns:
 
 
 def _order(classes: Sequence[str], first: Sequence[str]) -> list[int] | None:
-    """Where each of the first head's classes is among another's; letter case tells none apart where it need not."""
+    """Indices of the first head's classes in another's, ignoring case where that is unambiguous."""
     if set(classes) == set(first):
         return [classes.index(name) for name in first]
     own, wanted = [name.casefold() for name in classes], [name.casefold() for name in first]
@@ -296,7 +296,7 @@ def _order(classes: Sequence[str], first: Sequence[str]) -> list[int] | None:
 
 
 def _long(table: Table, called: str) -> Layout:
-    """Rows (clip, model, head, class, value) gathered by clip."""
+    """Pivot rows (clip, model, head, class, value) by clip."""
     column = next(name for name in _VALUES if name in table.columns)
     clips, values, class_names = table.texts(CLIP), table.numbers(column), table.texts("class")
     count = len(clips)

@@ -1,4 +1,4 @@
-"""An imported model, as the app asks it: what it declares, and what it said of a clip, on the clip's own clock."""
+"""An imported model, with the interface that the app needs: its spec, and its predictions on the clip's clock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SMALL = 32
 
 
 class Imported:
-    """Predictions in the place of a model."""
+    """Predictions in place of a model."""
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
@@ -40,8 +40,10 @@ class Imported:
 
     @cached_property
     def prediction_table(self) -> PredictionTable:
-        """Raises:
-        UserError: when it cannot be read.
+        """The stored predictions.
+
+        Raises:
+            UserError: when they cannot be read.
         """
         table = PredictionTable.load(self.entry.prediction_table)
         if table is None:
@@ -49,7 +51,7 @@ class Imported:
         return table
 
     def key(self, clip: str, file: Path, track: int | None = None) -> str:
-        """What ``analyze`` will call its answer."""
+        """The cache key of the result of ``analyze``."""
         return key_of(
             "imported",
             IMPORT_VERSION,
@@ -62,10 +64,10 @@ class Imported:
         )
 
     def answers(self, clip: str) -> tuple[dict[str, dict[str, float]], dict[str, bool]]:
-        """Probabilities by head and class, and which heads had something to answer from.
+        """Probabilities by head and class, and which heads had evidence.
 
         Raises:
-            UserError: when the table says nothing of the clip.
+            UserError: when the table lacks the clip.
         """
         if clip not in self.prediction_table.table.index:
             raise UserError("The table that this model came from says nothing of this clip: choose one of its own.")
@@ -83,10 +85,10 @@ class Imported:
         progress: Callable[[str, float], None] = lambda stage, share: None,
         track: int | None = None,
     ) -> Analysis:
-        """What the table says of a clip, with its attention on the clip's clock.
+        """The table's predictions for a clip, with its attention on the clip's clock.
 
         Raises:
-            UserError: when it says nothing of it, or the file cannot be played.
+            UserError: when it lacks the clip, or the file cannot be decoded.
         """
         answers, evidence = self.answers(clip)
         place = int(self.prediction_table.table.index.get_loc(clip))
@@ -109,13 +111,13 @@ class Imported:
 
 
 def _lane(modality: str, name: str, weights: np.ndarray, rate: float, duration: float) -> Lane:
-    """Frame i is centred at (i + 1/2) / rate; without a rate the frames share the clip evenly."""
+    """Frame i is centred at (i + 1/2) / rate; without a rate, frames are spread evenly over the clip."""
     even = not np.isfinite(rate)
     times = (np.arange(len(weights)) + 0.5) / (len(weights) / duration if even and duration > 0 else 1.0 if even else rate)
     note = "The table gives no rate: the frames are spread evenly over the clip." if even else f"{rate:g} frames a second."
     title = f"{modality.capitalize()} attention{f', {name}' if name else ''}"
     own = f"attention.{modality}.{name or 'imported'}"
     meaning = f"Weight of each frame as the imported table gives it, scaled to sum to 1 over the clip. {note}"
-    # Frames beyond the clip's end have no place in the player.
+    # Drop frames beyond the clip's end.
     there = times <= duration + 0.5
     return Lane(own, title, "weights", times[there], weights[None, there], ("imported",), modality, meaning, layers=1, heads=1)

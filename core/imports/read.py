@@ -1,4 +1,4 @@
-"""A table's columns, as text, numbers or lists of numbers: CSV and Parquet, within limits, nothing unpickled.
+"""Reads a table's columns as text, numbers or lists of numbers: CSV and Parquet, within limits, never unpickling.
 
 Rows are counted from 1, the first below the header.
 """
@@ -25,20 +25,20 @@ from affectscope.core.text import shown
 LIMIT_MB = 256
 MOST_ROWS = 1_000_000
 MOST_COLUMNS = 5_000
-# Numbers in all cells together: 23,000 clips with some 4,000 each.
+# Limit for all cells together: 23,000 clips with about 4,000 numbers each.
 MOST_VALUES = 100_000_000
 _LONGEST_CELL = 4 << 20
 _LOOKED_AT = 20
 _CUT_SHORT = re.compile(r"[\d.][\s,]+\.\.\.[\s,]")
-# A list as Python's own print of an array has it.
+# An array as printed by Python.
 _WRAPPED = re.compile(r"(?:torch\.|np\.|numpy\.)?(?:tensor|array)\((\[.*?\])", re.DOTALL)
-# What people and their programs write where there is no number.
+# Placeholders for a missing number.
 _NO_NUMBER = frozenset(("nan", "inf", "-inf", "+inf", "na", "n/a", "#n/a", "null", "none", "-"))
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What cannot be used of a row; ``model`` is empty where no model can use it."""
+    """A problem with a row; ``model`` is empty if it affects all models."""
 
     row: int
     what: str
@@ -50,14 +50,14 @@ class Problem:
 
 @dataclass
 class Table:
-    """A table as it was read.
+    """A parsed table.
 
     Attributes:
-        columns: name -> R cells: text out of a CSV, an Arrow column out of a Parquet file.
+        columns: name -> R cells: text from CSV, an Arrow column from Parquet.
         rows: the R rows' numbers.
-        problems: of rows that could not be read at all.
-        notes: how it was read, where that is not as a matter of course.
-        commas: the columns that write 0,5 for a half.
+        problems: of unreadable rows.
+        notes: remarks on how it was read, where not obvious.
+        commas: the columns with a decimal comma.
     """
 
     file: str
@@ -68,14 +68,14 @@ class Table:
     commas: frozenset[str] = frozenset()
 
     def texts(self, name: str) -> list[str]:
-        """Cells as text, without blanks at the ends; empty where there is nothing."""
+        """Cells as text, stripped of blanks; empty where missing."""
         cells = self.columns[name]
         if isinstance(cells, list):
             return [cell.strip() for cell in cells]
         return ["" if value is None or value != value else str(value).strip() for value in cells.to_pylist()]
 
     def numbers(self, name: str) -> np.ndarray:
-        """[R] float64, NaN where a cell is empty or no number."""
+        """[R] float64, NaN where a cell is empty or not a number."""
         cells = self.columns[name]
         if not isinstance(cells, list):
             if _is_number(cells.type):
@@ -84,7 +84,7 @@ class Table:
         return np.array([csvtext.number(cell, name in self.commas) for cell in cells])
 
     def lists(self, name: str) -> Iterator[np.ndarray | None]:
-        """Cells as [T] float32, with NaN for null; None where a cell is empty, an empty array where it is no list of numbers."""
+        """Cells as [T] float32, with NaN for null; None for an empty cell, an empty array if it is not a list of numbers."""
         cells = self.columns[name]
         if isinstance(cells, list):
             for cell in cells:
@@ -97,7 +97,7 @@ class Table:
                 yield _parsed(text)
 
     def vectors(self, names: Sequence[str]) -> list[np.ndarray | None]:
-        """A vector a row, float32: a column's lists, or a number of each of several columns; None where all are missing."""
+        """A vector per row, float32: from a column of lists, or from several columns of numbers; None where all are missing."""
         if len(names) == 1 and (self.has_lists(names[0]) or not self.is_numeric(names[0])):
             return list(self.lists(names[0]))
         with np.errstate(over="ignore"):
@@ -105,13 +105,13 @@ class Table:
         return [None if np.isnan(row).all() else row for row in rows]
 
     def cut_short(self, name: str) -> bool:
-        """Whether its lists leave numbers out, as NumPy and PyTorch print long ones."""
+        """Whether its lists were abbreviated, as NumPy and PyTorch print long ones."""
         cells = self.columns[name]
         looked = [text for text in (cells if isinstance(cells, list) else []) if text.strip()][:_LOOKED_AT]
         return bool(looked) and all(_CUT_SHORT.search(text) for text in looked)
 
     def has_lists(self, name: str) -> bool:
-        """Whether its cells are lists of numbers rather than single values, by the first of them."""
+        """Whether its cells are lists of numbers rather than single values, judged by the first."""
         cells = self.columns[name]
         if not isinstance(cells, list) and _is_list(cells.type):
             return True
@@ -121,18 +121,18 @@ class Table:
         return bool(looked) and sum(_looks_like_list(text, bool(self.commas)) for text in looked) > len(looked) / 2
 
     def is_numeric(self, name: str) -> bool:
-        """Whether the column holds numbers, in more cells than not of those that hold anything."""
+        """Whether most of its non-empty cells are numbers."""
         cells = self.columns[name]
         if not isinstance(cells, list) and not _is_text(cells.type):
             return _is_number(cells.type)
         filled = [text for text in self.texts(name) if text]
         numbers = self.numbers(name) if filled else np.zeros(0)
-        # What a person writes for "not a number" is a number's place.
+        # Placeholders like "n/a" count as numbers.
         numeric = np.isfinite(numbers).sum() + sum(text.lower() in _NO_NUMBER for text in filled)
         return bool(filled) and bool(np.isfinite(numbers).any()) and bool(numeric > len(filled) / 2)
 
     def in_per_cent(self, name: str) -> bool:
-        """Whether its numbers carry the sign."""
+        """Whether its numbers have a percent sign."""
         cells = self.columns[name]
         return isinstance(cells, list) and any(cell.rstrip().endswith("%") for cell in cells)
 
@@ -141,10 +141,10 @@ def read(path: Path, called: str = "") -> Table:
     """Read a table.
 
     Args:
-        called: what its owner calls the file, where it lies under another name.
+        called: the file's original name, if it differs.
 
     Raises:
-        UserError: when there is none, or it is too large, damaged or of another kind.
+        UserError: when it does not exist, or is too large, damaged or of another kind.
     """
     name = shown(called or path.name)
     if not path.is_file():
@@ -195,7 +195,7 @@ def _parquet(path: Path, name: str) -> Table:
         file = pq.ParquetFile(path)
         facts, schema = file.metadata, file.schema_arrow
         header = _header(schema.names, name)
-        # What a file claims is looked at before any of it is unpacked.
+        # Check the claimed size before decompressing.
         values = sum(
             facts.row_group(group).column(column).num_values
             for group in range(facts.num_row_groups)
@@ -212,7 +212,7 @@ def _parquet(path: Path, name: str) -> Table:
 
 
 def _header(names: Sequence[str], file: str) -> list[str]:
-    """Names as they are used; a column without one (a frame's index) has none."""
+    """Unique column names; a column without a name (a data frame's index) is dropped."""
     header = ["" if name.startswith("__index_level_") else shown(name.strip(), 200) for name in names]
     twice = next((name for i, name in enumerate(header) if name and name in header[:i]), None)
     if twice is not None:
@@ -250,7 +250,7 @@ def _is_list(kind: pa.DataType) -> bool:
 def _as_array(values: pa.Array) -> np.ndarray:
     if not _is_number(values.type):
         return np.zeros(0, np.float32)
-    # What is beyond float32 becomes infinite, which is told by row.
+    # Values beyond float32 become infinite, which is reported by row.
     with np.errstate(over="ignore"):
         return values.to_numpy(zero_copy_only=False).astype(np.float32)
 
@@ -264,7 +264,7 @@ def _looks_like_list(text: str, decimal_comma: bool) -> bool:
 
 
 def _parsed(text: str, decimal_comma: bool = False) -> np.ndarray | None:
-    """A list as JSON, or as Python, NumPy and PyTorch print it."""
+    """A list in JSON, or as printed by Python, NumPy and PyTorch."""
     text = text.strip()
     text = wrapped[1] if (wrapped := _WRAPPED.match(text)) else text
     if not text:

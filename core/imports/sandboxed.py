@@ -1,4 +1,4 @@
-"""Import a table that was dropped into the app: in a process of its own, with limits on its memory and its time."""
+"""Imports an uploaded table in a sandboxed process, with limits on memory and time."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _BYTES_PER_SECOND = 1e6
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a table: the names of its models and what to know of them, or one sentence why nothing could be used.
+    """The result: the names of its models with remarks, or one sentence about why nothing was usable.
 
     Attributes:
         problems: one sentence each, the first ``MOST_TOLD`` of ``count``.
-        notes: how it was read, where that is not as a matter of course.
+        notes: remarks on how it was read, where not obvious.
     """
 
     models: tuple[str, ...] = ()
@@ -41,9 +41,9 @@ def take_in_sandboxed(path: Path, called: str, check: Callable[[], object] = lam
     """As ``intake.take_in``.
 
     Args:
-        called: what its owner calls the file.
-        beside: the corpus that is looked at.
-        check: called a few times a second; what it raises ends the work.
+        called: the file's original name.
+        beside: the current corpus.
+        check: called a few times per second; an exception from it cancels the import.
     """
     size = path.stat().st_size
     report = cache_root() / "imports" / f".report-{owned()}.json"

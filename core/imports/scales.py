@@ -1,4 +1,4 @@
-"""What a head's numbers are, told by the sums of their rows, and the posteriors that they stand for."""
+"""Detects the scale of a head's numbers from row sums, and converts them to posteriors."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ SCALES: tuple[Scale, ...] = (
     "auto", "probabilities", "percent", "log-probabilities", "log-odds", "logits", "attributes",
 )  # fmt: skip
 TITLES = {"log-odds": "log odds", "percent": "per cents", "attributes": "attributes, as they are written"}
-# What is measured rather than chosen: the dimensions of affect as the field's corpora name them.
+# Measured rather than classified: the dimensions of affect, as named in the field's corpora.
 DIMENSIONS = frozenset(("valence", "arousal", "dominance"))
 ATTRIBUTES = DIMENSIONS | {"activation", "pleasure", "sentiment", "expectancy", "potency", "val", "aro", "dom", "act"}
 _BASES = {"": np.e, " to the base 10": 10.0, " to the base 2": 2.0}
 _MOSTLY = 0.9
-# Softmax makes certainties of numbers that were none: positive numbers as large are no logits that anybody trained.
+# Larger positive numbers are not logits: softmax would turn them into certainties.
 _NO_LOGIT = 20.0
-# What float32 leaves below 0 of a probability that is none.
+# Float32 rounding may make a probability of 0 slightly negative.
 _SLIP = 1e-5
 
 
 def tolerance(classes: int) -> float:
-    """By how much a row of probabilities may miss 1: each of them may be rounded to two decimals."""
+    """How far a row of probabilities may be from 1: each may be rounded to two decimals."""
     return max(0.01, 0.005 * classes) + 1e-6
 
 
 def find(values: np.ndarray, column: str) -> Scale:
-    """The scale of [R, C], by the rows that have all their numbers.
+    """The scale of [R, C], from the rows without missing numbers.
 
     Raises:
-        UserError: when nobody can tell.
+        UserError: when it is ambiguous.
     """
     whole = values[~np.isnan(values).any(1) & (values < np.inf).all(1)]
     if not len(whole):
@@ -79,7 +79,7 @@ def find(values: np.ndarray, column: str) -> Scale:
 
 
 def posteriors(values: np.ndarray, scale: str) -> tuple[np.ndarray, dict[int, str]]:
-    """[R, C] probabilities, and by row why there are none; attributes stay as they are."""
+    """[R, C] probabilities, and row -> why it has none; attributes are unchanged."""
     if scale in ("probabilities", "percent"):
         return _shares(values, *((1.0, "probabilities") if scale == "probabilities" else (100.0, "per cents")))
     faults: dict[int, str] = {}
@@ -89,7 +89,7 @@ def posteriors(values: np.ndarray, scale: str) -> tuple[np.ndarray, dict[int, st
     if scale == "log-odds":
         whole = values[~np.isnan(values).any(1)]
         return _shares(_expit(values, _odds_base(whole) or ""), 1.0, "probabilities")
-    # A logit of minus infinity is a probability of zero; plus infinity, or nothing else, is no answer.
+    # A logit of minus infinity is a probability of zero; plus infinity, or only minus infinity, is invalid.
     for i in np.flatnonzero((values == np.inf).any(1) | (values == -np.inf).all(1)):
         faults[int(i)] = "a logit that is infinite"
     good = ~np.isnan(values).any(1)
@@ -101,7 +101,7 @@ def posteriors(values: np.ndarray, scale: str) -> tuple[np.ndarray, dict[int, st
 
 
 def title(scale: str, values: np.ndarray) -> str:
-    """What a person reads."""
+    """A description for the user."""
     whole = values[~np.isnan(values).any(1)]
     if scale == "log-odds":
         return TITLES[scale] + (_odds_base(whole) or "")
@@ -125,14 +125,14 @@ def _shares(values: np.ndarray, whole: float, called: str) -> tuple[np.ndarray, 
 
 
 def _base(values: np.ndarray, slack: float, least: float = 0.5) -> str | None:
-    """The base of logarithms of probabilities; None where they are none, in fewer rows than ``least`` of all."""
+    """The base of log-probabilities; None if fewer than the share ``least`` of rows fit."""
     if not _most(values <= 1e-6):
         return None
     return next((name for name, base in _BASES.items() if (np.abs((base**values).sum(1) - 1) <= slack).mean() >= least), None)
 
 
 def _odds_base(values: np.ndarray) -> str | None:
-    """The base of logarithms of odds, by three classes or more and two rows; None where they are none."""
+    """The base of log-odds, from at least three classes and two rows; None if they do not fit."""
     if values.shape[1] < 3 or len(values) < 2:
         return None
     slack = max(0.002, 0.00125 * values.shape[1])

@@ -1,11 +1,11 @@
-"""What was imported, on disk: a folder an import, which appears whole or not at all.
+"""Imports on disk: a folder per import, created atomically.
 
-facts.json      what was imported from where
+facts.json      the source, and what was imported
 clips.json      the table of clips: media, labels, facts
-MODEL/          a folder a model, numbered
-    facts.json      its name, heads, and what could not be used
-    survey.npz      its answers (core/inference/table.py)
-    attention.h5    a group a lane: values end to end [S], where each clip's begin [N+1], rates [N]
+MODEL/          a folder per model, numbered
+    facts.json      its name, heads, and problems
+    survey.npz      its predictions (core/inference/table.py)
+    attention.h5    a group per lane: concatenated values [S], where each clip's begin [N+1], rates [N]
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from affectscope.core.imports.clips import ImportedCorpus, corpus
 from affectscope.core.imports.columns import CLIP
 from affectscope.core.imports.scales import Task
 
-# Part of every key: raise it whenever an import is read in another way.
+# Part of every cache key: raise it whenever imports are read differently.
 IMPORT_VERSION = 3
 _KEPT_SECONDS = 24 * 3600
 
@@ -42,13 +42,13 @@ class Entry:
 
     Attributes:
         id: of the import and the model's number in it, "hash/number".
-        name: what the pages call it, unlike any other.
-        corpus: what its clips are called together.
-        heads: head -> the modalities that its name says it draws on.
+        name: unique display name.
+        corpus: name of its set of clips.
+        heads: head -> the modalities that its name implies.
         problems: one sentence each, the first ``MOST_PROBLEMS`` of ``count``.
         attention: (modality, name) of its lanes.
-        notes: how its table was read, where that is not as a matter of course, a sentence each.
-        task: whether it answers with classes or with attributes.
+        notes: remarks on how its table was read, where not obvious, a sentence each.
+        task: classification or regression.
     """
 
     id: str
@@ -84,14 +84,14 @@ def root() -> Path:
 
 
 def entries() -> dict[str, Entry]:
-    """Name -> imported model, the oldest import first."""
+    """Name -> imported model, oldest import first."""
     paths = root().glob("[!.]*/[0-9]*/facts.json")
     imported = [entry for facts in paths if (entry := _entry_at(facts)) is not None]
     return {entry.name: entry for entry in sorted(imported, key=lambda entry: (entry.added, entry.id))}
 
 
 def remarks() -> list[str]:
-    """What a person should know of imports that the disk has damaged, a sentence each."""
+    """Warnings about damaged imports, a sentence each."""
     lost = sum(_entry_at(facts) is None for facts in root().glob("[!.]*/[0-9]*/facts.json"))
     hurt = [entry.name for entry in entries().values() if not _good(entry.prediction_table)]
     told = [f"The predictions of {name} are damaged on the disk: import their table again." for name in hurt]
@@ -102,7 +102,7 @@ def corpus_of(entry: Entry) -> ImportedCorpus:
     """The clips of the table that a model came from.
 
     Raises:
-        UserError: when they are no longer there.
+        UserError: when they are gone.
     """
     try:
         facts = sealed.read_kept(entry.folder.parent / "clips.json")[0] or {}
@@ -113,7 +113,7 @@ def corpus_of(entry: Entry) -> ImportedCorpus:
 
 
 def attention_of(entry: Entry, place: int) -> list[tuple[str, str, np.ndarray, float]]:
-    """Of the clip in that row of the table: modality, name, weights [T] (NaN where a frame is not there), rate (or NaN).
+    """For the clip in that row of the table: modality, name, weights [T] (NaN for absent frames), rate (or NaN).
 
     Raises:
         UserError: when the file is damaged.
@@ -132,7 +132,7 @@ def attention_of(entry: Entry, place: int) -> list[tuple[str, str, np.ndarray, f
 
 
 def remove(entry: Entry) -> None:
-    """Take a model away; ``restore`` brings it back for a day."""
+    """Remove a model; ``restore`` can undo it for a day."""
     sweep()
     shutil.rmtree(_removed(entry), ignore_errors=True)
     if entry.folder.is_dir():
@@ -141,7 +141,7 @@ def remove(entry: Entry) -> None:
 
 
 def restore(entry: Entry) -> None:
-    """Bring back what was removed.
+    """Restore a removed model.
 
     Raises:
         UserError: when it is no longer kept.
@@ -154,7 +154,7 @@ def restore(entry: Entry) -> None:
 
 
 def sweep(seconds: float = _KEPT_SECONDS) -> None:
-    """Delete what was removed long ago, and what stopped half-way."""
+    """Delete what was removed long ago, and incomplete imports."""
     for folder in (*root().glob(".*"), *root().glob("*/.removed-*")):
         half = folder.name.startswith((".part-", ".report-")) and abandoned(folder)
         if half and folder.is_file():
@@ -167,7 +167,7 @@ def sweep(seconds: float = _KEPT_SECONDS) -> None:
 
 
 def _good(path: Path) -> bool:
-    """Whether a file beside a model's facts is whole. Imports from before there were seals have none anywhere."""
+    """Whether a file beside a model's facts is intact. Imports from before seals have none in any file."""
     return sealed.good(path, old=sealed.read_json(path.parent / "facts.json") is None)
 
 

@@ -1,1 +1,1 @@
-"""A model run on every clip of a corpus, and the table of what it said."""
+"""Runs a model on every clip of a corpus, and stores its predictions in a table."""

@@ -1,5 +1,8 @@
-"""Inference with calibrated confidence, the distance of each clip from the training data, and a decision that ignores a
-modality in which the model is no better than chance."""
+"""Runs a model and post-processes its answers.
+
+Confidence is calibrated, each clip's distance from the training data is computed, and the decision ignores modalities on which
+the model is known to guess.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,14 @@ DECISION = "decision"
 
 @dataclass(frozen=True)
 class Nearness:
-    """How far clips are from a model's training data.
+    """How close clips are to the training data.
 
     Attributes:
-        distances: modality -> [B], 1 if 95 % of the development clips are nearer; NaN if a clip does not have the modality. Empty
-            without statistics of the training data.
+        distances: modality -> [B], 1 where 95 % of the development clips are closer; NaN where a clip lacks it. Empty without
+            training statistics.
         levels: modality -> [B], see ``core.knowing.knowing``.
-        left_out: modality -> [B] bool, whether the decision ignores it: the model is no better than chance with it on
-            recordings of people, the clip is unlike the training data in it, and there is another modality.
+        left_out: modality -> [B] bool, whether the decision ignores it: the model is at chance with it on recordings of people,
+            the clip is unlike the training data, and another modality is present.
     """
 
     distances: Mapping[str, Tensor] = field(default_factory=dict)
@@ -36,20 +39,19 @@ class Nearness:
     left_out: Mapping[str, Tensor] = field(default_factory=dict)
 
     def repeated(self, count: int) -> Nearness:
-        """The nearness of one clip, repeated for the given number of rows."""
+        """One clip's values, repeated for ``rows`` rows."""
         three = ({m: v[:1].expand(count) for m, v in each.items()} for each in (self.distances, self.levels, self.left_out))
         return Nearness(*three)
 
 
 @dataclass(frozen=True)
 class Answered:
-    """The predictions of a model for a batch.
+    """A model's post-processed answers to a batch.
 
     Attributes:
-        output: the output of the model.
-        logits: head, "decision" last -> [B, outputs], or per frame; calibrated for classes: their softmax is the confidence.
-        fits_none: head -> [B] bool, whether there is little evidence for all of its classes; heads without this information are
-            missing.
+        output: as the model returned it.
+        logits: head, "decision" last -> [B, outputs], or per frame; for classes calibrated: their softmax is the confidence.
+        fits_none: head -> [B] bool, whether there is evidence for none of its classes; heads for which it is unknown are missing.
     """
 
     output: ModelOutput
@@ -58,11 +60,11 @@ class Answered:
     fits_none: Mapping[str, Tensor]
 
     def readable(self, checkpoint: Checkpoint, batch: Batch) -> dict[str, Tensor]:
-        """Head -> probabilities, or values, [B, outputs], averaged over the clip."""
+        """Head -> probabilities, or values, [B, outputs] per clip."""
         return {head: over_clip(checkpoint.spec.readable(logits), batch) for head, logits in self.logits.items()}
 
     def familiar(self, checkpoint: Checkpoint, row: int = 0) -> Familiar:
-        """How far one clip of the batch is from the training data, as shown to users."""
+        """A description, for the user, of how close one clip of the batch is to the training data."""
         if checkpoint.known is None:
             return Familiar()
         near = self.nearness
@@ -75,13 +77,13 @@ class Answered:
         )
 
     def _seen(self, head: str, row: int) -> bool:
-        """Whether a head had something to answer from; the decision has it where any head has."""
+        """Whether a head has evidence; the decision has if any head has."""
         heads = self.output.evidence if head == DECISION else [head]
         return any(bool(self.output.evidence[h][row]) for h in heads)
 
 
 def nearness(checkpoint: Checkpoint, batch: Batch) -> Nearness:
-    """How far the clips of a batch are from the training data; see ``Nearness``."""
+    """How close a batch's clips are to the training data; see ``Nearness``."""
     if checkpoint.known is None:
         return Nearness()
     batch = batch.completed(checkpoint.spec.inputs)
@@ -101,11 +103,10 @@ def nearness(checkpoint: Checkpoint, batch: Batch) -> Nearness:
 
 @torch.inference_mode()
 def ask(checkpoint: Checkpoint, batch: Batch, attention: bool = False, near: Nearness | None = None) -> Answered:
-    """Run a model on a batch.
+    """Run the model on a batch.
 
     Args:
-        near: the distance of its clips from the training data, if it is known from more than the batch, such as from the complete
-            clip of a masked one.
+        near: the clips' familiarity, if it was computed on more than the batch holds, such as before frames were removed.
     """
     model, spec, known = checkpoint.model, checkpoint.spec, checkpoint.known
     near = nearness(checkpoint, batch) if near is None else near
@@ -138,7 +139,7 @@ def _calibrated(checkpoint: Checkpoint, of_heads: Mapping[str, Tensor], near: Ne
 
 
 def _decision(checkpoint: Checkpoint, batch: Batch, output: ModelOutput, near: Nearness) -> Tensor:
-    """The system's answer, of each clip without the modalities that are left out of it."""
+    """The system's answer, for each clip without the modalities that are left out."""
     decided = checkpoint.model.decide(output)
     rows = {m: gone for m, gone in near.left_out.items() if m in batch.values and bool(gone.any())}
     if not rows:
@@ -150,7 +151,7 @@ def _decision(checkpoint: Checkpoint, batch: Batch, output: ModelOutput, near: N
 
 
 def _level_of_decision(checkpoint: Checkpoint, near: Nearness) -> Tensor | None:
-    """[B]: of the farthest modality that the decision draws on."""
+    """[B]: the level of the least familiar modality that the decision uses."""
     drawn = tuple(dict.fromkeys(m for h in checkpoint.spec.decision for m in checkpoint.spec.modalities[h]))
     kept = {
         m: torch.where(near.left_out[m], -1, level) if m in near.left_out else level
@@ -161,7 +162,7 @@ def _level_of_decision(checkpoint: Checkpoint, near: Nearness) -> Tensor | None:
 
 
 def calibrate(checkpoint: Checkpoint, head: str, logits: Tensor, near: Nearness) -> Tensor:
-    """Calibrated logits [B, C] of a head, for several versions of one clip, or for several clips."""
+    """Calibrate a head's logits [B, C]; the rows are of as many clips, or all of one."""
     if checkpoint.known is None or checkpoint.spec.task != "classification":
         return logits
     level = nearest_of(checkpoint.spec.modalities[head], near.levels)
@@ -169,5 +170,5 @@ def calibrate(checkpoint: Checkpoint, head: str, logits: Tensor, near: Nearness)
 
 
 def guesses_of(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """The modalities in which the model is no better than chance; see ``core.knowing.domain.guesses``."""
+    """The modalities on which the model is known to guess; see ``core.knowing.domain.guesses``."""
     return domain.guesses(domain.of_card(checkpoint.card), checkpoint.spec)

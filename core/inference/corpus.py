@@ -1,4 +1,4 @@
-"""A model run on every clip of a corpus: one table and one set of vectors, for the pages that look at many clips at once."""
+"""Runs a model on every clip of a corpus: one table and one set of embeddings, for pages that show many clips."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from affectscope.core.streams import Batch, Stream
 
 __all__ = ["DECISION", "PredictionTable", "entropy", "infer", "inference_key", "inference_key_of"]
 
-# Part of every key: raise it whenever a table of predictions changes.
+# Part of every cache key: raise it whenever a prediction table changes.
 INFERENCE_VERSION = 4
 
 
 def inference_key(checkpoint: Checkpoint, corpus: Corpus) -> str:
-    """What the table of predictions will be called, known before the work is done."""
+    """The cache key of the prediction table, computed without running the model."""
     return inference_key_of(checkpoint.digest, corpus, marks(checkpoint.spec, checkpoint.sets))
 
 
 def inference_key_of(digest: str, corpus: Corpus, taken: Sequence[Any] = ()) -> str:
-    """As ``inference_key``, by the hash of the checkpoint's file and the ``marks`` of the features that it takes."""
+    """As ``inference_key``, from the hash of the checkpoint's file and the ``marks`` of its features."""
     return key_of(INFERENCE_VERSION, EXTRACTION_VERSION, digest, corpus.name, corpus.table.to_csv(), *taken)
 
 
@@ -49,8 +49,9 @@ def infer(
     store: FeatureStore | None = None,
     progress: Callable[[str, float], None] = lambda stage, share: None,
 ) -> PredictionTable:
-    """Run a model on every clip. Clips are read one after the other, from
-    the corpus's packed features where there are any; a broken one is noted and left out.
+    """Run a model on every clip, one at a time, with the corpus's packed features if there are any.
+
+    A broken clip is reported and left out.
 
     Raises:
         UserError: when no clip can be read.
@@ -96,10 +97,10 @@ def each_clip(
     store: FeatureStore | None = None,
     progress: Callable[[str, float], None] = lambda stage, share: None,
 ) -> Iterator[tuple[str, dict[str, Stream], float]]:
-    """The clips of a corpus one after the other: id, streams as the model wants them, seconds.
+    """The clips of a corpus, one at a time: id, model input, seconds.
 
     Args:
-        broken: gets a sentence for each clip that cannot be read, and is left out.
+        broken: receives a sentence for each clip that cannot be read, which is then left out.
     """
     spec = checkpoint.spec
     store = store or FeatureStore(shipped=[corpus.features] if corpus.features else [])
@@ -116,14 +117,14 @@ def each_clip(
 
 
 def _packed(sets: Mapping[str, PackedSet], clip: str) -> tuple[Mapping[str, Stream], float] | None:
-    """What the store has of a clip, or None where it has not all of it."""
+    """A clip's features in the store, or None unless it has all of them."""
     if not sets or any(clip not in features or clip in features.broken for features in sets.values()):
         return None
     return PackedStreams(sets, clip), next(iter(sets.values())).durations[clip]
 
 
 def entropy(output: ModelOutput, batch: Batch) -> float:
-    """How evenly the model attends, 0 to 1: the mean over all maps with two keys or more; NaN where there is none."""
+    """How uniform the model's attention is, 0 to 1: the mean over all maps with at least two keys; NaN without any."""
     spreads = [_spread(attention, batch) for attention in output.attention]
     known = [value for value in spreads if value is not None]
     return float(np.mean(known)) if known else float("nan")

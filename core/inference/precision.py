@@ -1,7 +1,7 @@
-"""Products in bfloat16: where a machine has them, and what they change of a model's answers.
+"""bfloat16 inference: where hardware supports it, and how it changes a model's answers.
 
-bfloat16 keeps float32's range and eight of its bits: an answer changes in its third digit. Weights, sums, norms and what a model
-says stay float32 (torch's autocast).
+bfloat16 has float32's range and eight bits of precision, so an answer changes in its third digit. Weights, sums, norms and
+outputs stay float32 (torch's autocast).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from affectscope.core.models.base import AVModel, Precision
 from affectscope.core.streams import Batch
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
-# What /proc/cpuinfo calls processors' products of bfloat16.
+# Names of the processors' bfloat16 instructions in /proc/cpuinfo.
 _FLAGS = ("amx_bf16", "avx512_bf16")
 _CPU = Path("/proc/cpuinfo")
 _COMPARED = 64
 
 
 def has_bf16(device: str = "cpu") -> bool:
-    """Whether a device multiplies bfloat16 itself: a GPU since Ampere, a processor with AMX or AVX-512 BF16."""
+    """Whether a device has native bfloat16: a GPU since Ampere, a processor with AMX or AVX-512 BF16."""
     if torch.device(device).type == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     try:
@@ -34,10 +34,10 @@ def has_bf16(device: str = "cpu") -> bool:
 
 
 def check(precision: str, device: str = "cpu") -> Precision:
-    """The precision.
+    """Validate a precision.
 
     Raises:
-        UserError: when there is none of that name, or this machine would only imitate it.
+        UserError: when it is unknown, or this machine would have to emulate it.
     """
     if precision not in PRECISIONS:
         raise UserError(f"There is no precision {precision!r}: choose fp32 or bf16.")
@@ -51,7 +51,7 @@ def check(precision: str, device: str = "cpu") -> Precision:
 
 @torch.inference_mode()
 def change(model: AVModel, batches: Iterable[tuple[Batch, Tensor]]) -> str:
-    """One sentence: what bfloat16 changes of the model's answers to the first clips, against float32."""
+    """One sentence: how bfloat16 changes the model's answers to the first clips, compared with float32."""
     before, clips, others, most = model.precision, 0, 0, 0.0
     classes = model.spec.task == "classification"
     try:
@@ -73,10 +73,10 @@ def change(model: AVModel, batches: Iterable[tuple[Batch, Tensor]]) -> str:
 
 
 def of_training(precision: str) -> str:
-    """Fabric's name of a precision; its own names stay as they are.
+    """Fabric's name of a precision; Fabric's own names are unchanged.
 
     Raises:
-        UserError: as ``check`` does, of "bf16".
+        UserError: as ``check`` does, for "bf16".
     """
     if precision == "bf16":
         check(precision, "cuda" if torch.cuda.is_available() else "cpu")

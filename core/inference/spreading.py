@@ -1,5 +1,4 @@
-"""Inference over a corpus in parts, by processes or a Ray cluster: the same table as ``core.inference.corpus.infer`` makes
-alone."""
+"""Runs a model on parts of a corpus in parallel, in processes or on Ray; same result as ``core.inference.corpus.infer``."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from affectscope.core.features.bulk.spreading import Cluster, spread
 from affectscope.core.inference.corpus import infer
 from affectscope.core.inference.table import PredictionTable
 
-# Parts for each worker: the last ones are waited for less long.
+# Parts per worker: with several, workers finish at about the same time.
 _PARTS = 4
 
 
@@ -27,8 +26,7 @@ def infer_spread(
     cluster: Cluster,
     progress: Callable[[str, float], None] = lambda stage, share: None,
 ) -> PredictionTable:
-    """Run a model on every clip, parts of the corpus side by side. Clips are processed one by one, so that what is said does
-    not depend on the parts.
+    """Run a model on every clip, parts of the corpus in parallel. Clips are run one at a time, so the partition does not matter.
 
     Raises:
         UserError: when no clip can be read, or as ``spread``.
@@ -49,7 +47,7 @@ def infer_spread(
 
 
 def joined(tables: Sequence[PredictionTable]) -> PredictionTable:
-    """The tables of parts of a corpus as one, in this order."""
+    """Concatenate the tables of parts of a corpus, in this order."""
 
     def together(parts: Sequence[Any]) -> dict[str, np.ndarray]:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,5 +1,7 @@
-"""How sure a model stays of its answer with half of the clip: what tells right answers from wrong ones on recordings of people,
-where confidence in the whole clip hardly does (docs/real-people.md).
+"""Steadiness: how confident a model stays with half of the clip.
+
+On recordings of people it separates right from wrong answers, which confidence in the whole clip hardly does
+(docs/real-people.md).
 """
 
 from __future__ import annotations
@@ -17,13 +19,13 @@ STEADINESS = "steadiness"
 
 @torch.inference_mode()
 def steadiness(checkpoint: Checkpoint, batch: Batch, answered: Answered) -> dict[str, Tensor]:
-    """The least probability of each head's own answer, of the whole clip, of its first half alone, and of its second.
+    """The minimum probability of each head's prediction over the whole clip, its first half and its second half.
 
     Args:
-        answered: what the model says of the whole batch.
+        answered: the model's answers to the whole batch.
 
     Returns:
-        Head, "decision" last -> [B], at most the confidence; empty for a model that predicts values.
+        Head, "decision" last -> [B], at most the confidence; empty for a regression.
     """
     if checkpoint.spec.task != "classification":
         return {}
@@ -38,9 +40,9 @@ def steadiness(checkpoint: Checkpoint, batch: Batch, answered: Answered) -> dict
 
 
 def halves(batch: Batch) -> tuple[Batch, Batch]:
-    """The first half of every clip as a clip of its own, and the second: of each modality up to its last present frame.
+    """The first and the second half of every clip, as clips: each modality up to its last present frame.
 
-    Cut, not masked: a clip whose other half is absent is further from what models were trained on than a short one.
+    Cut, not masked: a clip whose other half is absent is further from the training data than a short one.
     """
     parts: list[dict[str, list[Tensor]]] = [{}, {}]
     masks: list[dict[str, list[Tensor]]] = [{}, {}]
@@ -56,7 +58,7 @@ def halves(batch: Batch) -> tuple[Batch, Batch]:
 
 
 def _padded(values: dict[str, list[Tensor]], present: dict[str, list[Tensor]]) -> Batch:
-    # One frame at least: what is padded is absent.
+    # At least one frame; padding is absent.
     width = {modality: max(1, *(len(row) for row in rows)) for modality, rows in values.items()}
     return Batch(
         {m: torch.stack([F.pad(row, (0, 0, 0, width[m] - len(row))) for row in rows]) for m, rows in values.items()},

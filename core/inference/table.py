@@ -1,5 +1,6 @@
-"""The table of predictions: a model's answers to every clip of a corpus. Kept apart from the asking (``corpus``), so that answers
-that came from elsewhere are read without torch.
+"""The table of a model's predictions for every clip of a corpus.
+
+A separate module, so that imported predictions do not need torch.
 """
 
 from __future__ import annotations
@@ -21,18 +22,17 @@ DECISION = "decision"
 
 @dataclass(frozen=True)
 class PredictionTable:
-    """What a model says of N clips.
+    """A model's predictions for N clips.
 
     Attributes:
-        table: a row a clip, indexed by clip id, with the corpus's own columns and ``duration``; for classes also ``predicted``,
-            ``correct`` (None where there is no label), ``confidence`` (probability of the answer), ``margin`` (its distance to
-            the second), ``steadiness`` (what is left of the confidence with either half of the clip, see ``steady``),
-            ``disagreement`` (0 where all heads say the same, 1 where none do), and by head ``predicted_<head>``,
-            ``correct_<head>``, ``confidence_<head>``, ``steadiness_<head>``; for attributes ``<attribute>_predicted`` and
-            ``error``, the mean absolute error. ``attention_entropy`` is 0 where one frame has all the attention and 1 where
-            every frame has as much.
-        answers: head, "decision" among them -> [N, outputs], probabilities or values; over the clip where a model answers
-            by frame. Heads without evidence answer with the prior.
+        table: a row per clip, indexed by clip id, with the corpus's own columns and ``duration``. For classes also ``predicted``,
+            ``correct`` (None without a label), ``confidence`` (probability of the prediction), ``margin`` (to the second class),
+            ``steadiness`` (the confidence that remains with either half of the clip, see ``steady``), ``disagreement`` (0 where
+            all heads agree, 1 where none do), and per head ``predicted_<head>``, ``correct_<head>``, ``confidence_<head>``,
+            ``steadiness_<head>``. For attributes ``<attribute>_predicted`` and ``error``, the mean absolute error.
+            ``attention_entropy`` is 0 where one frame has all the attention and 1 where it is uniform.
+        answers: head, including "decision" -> [N, outputs], probabilities or values; per clip, also where a model predicts per
+            frame. Heads without evidence return the prior.
         embeddings: name -> [N, D].
         present: modality -> [N] bool.
         broken: one sentence for each clip that could not be read.
@@ -50,14 +50,15 @@ class PredictionTable:
     broken: tuple[str, ...] = ()
 
     def save(self, path: Path) -> None:
-        """
+        """Write the table to a file.
+
         Raises:
-            OSError: when the disk refuses.
+            OSError: when the file cannot be written.
         """
         sealed.write(path, self._packed())
 
     def keep(self, path: Path) -> None:
-        """As ``save``; in memory, where the disk refuses."""
+        """As ``save``, but if the file cannot be written, keep the table in memory."""
         sealed.keep(path, self._packed())
 
     def _packed(self) -> bytes:
@@ -72,7 +73,7 @@ class PredictionTable:
     @classmethod
     def load(cls, path: Path) -> PredictionTable | None:
         """A saved prediction table, or None where there is none, or it is damaged."""
-        # Imports from before there were seals have the checksums of a zip.
+        # Imports from before seals were introduced have a zip's checksums.
         arrays = read_arrays(path, old=True)
         if arrays is None:
             return None
@@ -96,7 +97,7 @@ class PredictionTable:
 def score_predictions(
     table: pd.DataFrame, answers: Mapping[str, np.ndarray], outputs: Sequence[str], heads: Sequence[str], task: str
 ) -> pd.DataFrame:
-    """The columns of ``PredictionTable.table`` that follow from the answers and from the corpus's own columns."""
+    """The derived columns of ``PredictionTable.table``, computed from the answers and the corpus's columns."""
     names = np.array(outputs)
     made: dict[str, Any] = {}
     if task == "regression":

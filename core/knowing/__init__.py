@@ -1,1 +1,1 @@
-"""What a model was trained on, how far a clip lies from it, and what that says of an answer."""
+"""What a checkpoint knows of its training data: how far a clip is from it, and how reliable an answer is."""

@@ -1,4 +1,4 @@
-"""The domain card: what a checkpoint was measured on, by head, with intervals. Read tolerantly, for a card is anybody's JSON."""
+"""The domain card: a checkpoint's measured performance by head, with intervals. Parsed leniently: it is untrusted JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST, _LONGEST = 50, 120
 
 @dataclass(frozen=True)
 class Share:
-    """A share with its 95 % interval."""
+    """A proportion with its 95 % interval."""
 
     value: float
     low: float
@@ -29,10 +29,10 @@ class Share:
 
 @dataclass(frozen=True)
 class HeadMeasured:
-    """One head on the clips of a corpus that it had evidence of.
+    """One head's performance on the clips of a corpus for which it had evidence.
 
     Attributes:
-        chance: the unweighted recall of a guess, one over the classes that occur.
+        chance: the unweighted recall of a guess: one over the number of classes that occur.
     """
 
     clips: int
@@ -42,19 +42,19 @@ class HeadMeasured:
 
     @property
     def at_chance(self) -> bool:
-        """Whether its unweighted recall cannot be told from a guess."""
+        """Whether its unweighted recall is not significantly better than chance."""
         return self.uar.low <= self.chance
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A checkpoint on one corpus.
+    """A checkpoint's performance on one corpus.
 
     Attributes:
         synthetic: whether no person was recorded for it.
         modalities: those that any of its clips has.
-        heads: "decision" among them.
-        left_out: label that the model lacks -> clips.
+        heads: including "decision".
+        left_out: label that the model lacks -> number of clips.
     """
 
     name: str
@@ -66,17 +66,16 @@ class Measured:
 
 
 def of_card(card: Mapping[str, Any]) -> tuple[Measured, ...]:
-    """What a checkpoint's card says that it was measured on; what cannot be read of it is left out."""
+    """The measurements on a checkpoint's card; unreadable ones are left out."""
     rows_told = card.get(CARD)
     rows = rows_told[:_MOST] if isinstance(rows_told, list) else ()
     return tuple(measured for row in rows if isinstance(row, dict) and (measured := _measured(row)) is not None)
 
 
 def guesses(measured: Sequence[Measured], spec: ModelSpec) -> tuple[str, ...]:
-    """The modalities that the model is proven to guess from: on no recording of people that was measured is what it says from
-    that modality alone better than chance.
+    """The modalities on which the model is at chance, for every measured corpus of recorded people.
 
-    It is the head that draws on the modality alone; of a model without such a head, its decision on clips with nothing else.
+    Judged by the head that uses only that modality; without such a head, by the decision on clips with no other modality.
     """
     guessed = []
     for modality in spec.inputs:

@@ -1,4 +1,4 @@
-"""What a checkpoint carries of its training, beside its weights: statistics by modality, temperatures by head."""
+"""What a checkpoint stores about its training besides weights: statistics per modality, temperatures per head."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from affectscope.core.knowing.temperature import energy
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.streams import Batch
 
-# How near a clip is, by ``Reference.levels``; a modality that it does not have is no nearer or farther.
+# Levels of distance, by ``Reference.levels``; a missing modality has no level.
 LIKE, UNLIKE, NEVER = 0, 1, 2
 ABSENT = -1
 _LEVELS = 3
-# What a file's tensors and its header call them.
+# Prefix of the tensors, and key of the header entry, in a checkpoint's file.
 PREFIX = "known."
 
 
@@ -29,10 +29,10 @@ class Knowing:
     """Statistics of training.
 
     Attributes:
-        references: modality -> its training clips; without one, how near a clip is cannot be said.
-        temperatures: head, "decision" among them -> by how much its logits are divided where its clip is like training, unlike
-            it, and far from it.
-        energies: head -> the free energy that 95 % of the development clips stay below.
+        references: modality -> statistics of its training clips; without one, a clip's distance is unknown.
+        temperatures: head, including "decision" -> divisors of its logits for clips like the training data, unlike it, and far
+            from it.
+        energies: head -> the 95 % quantile of the free energy on the development clips.
     """
 
     references: Mapping[str, Reference] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Knowing:
     energies: Mapping[str, float] = field(default_factory=dict)
 
     def distances(self, batch: Batch) -> dict[str, Tensor]:
-        """Modality -> [B], in units of what 95 % of the development clips stay within; NaN where a clip does not have it."""
+        """Modality -> [B], in units of the 95 % quantile of the development clips; NaN where a clip lacks it."""
         distances = {}
         for modality, reference in self.references.items():
             if modality not in batch.values:
@@ -51,7 +51,7 @@ class Knowing:
         return distances
 
     def levels(self, distances: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Modality -> [B] of LIKE, UNLIKE, NEVER, and ABSENT where a clip does not have it."""
+        """Modality -> [B] of LIKE, UNLIKE, NEVER, and ABSENT where a clip lacks it."""
         levels = {}
         for modality, apart in distances.items():
             reference = self.references[modality]
@@ -60,27 +60,27 @@ class Knowing:
         return levels
 
     def calibrated(self, head: str, logits: Tensor, level: Tensor | None) -> Tensor:
-        """Logits [B, C] of a head with confidence that keeps its word; ``level`` [B] is how near its clips are, None unknown."""
+        """Calibrated logits [B, C] of a head; ``level`` [B] is the level of each clip, None if unknown."""
         if head not in self.temperatures:
             return logits
         by_level = torch.tensor(self.temperatures[head], dtype=logits.dtype, device=logits.device)
-        # Nothing known of a clip: as if it were like training.
+        # If a clip's level is unknown, it is treated as like the training data.
         chosen = by_level[level.clamp(min=0).to(logits.device)] if level is not None else by_level[:1]
         return logits / chosen[:, None]
 
     def fits_none(self, head: str, logits: Tensor) -> Tensor | None:
-        """[B]: whether no class speaks as loudly as one does on 95 % of the development clips; None where nobody knows."""
+        """[B]: whether the free energy exceeds that of 95 % of the development clips, so that no class fits; None if unknown."""
         return None if head not in self.energies else energy(logits) > self.energies[head]
 
 
 def nearest_of(modalities: tuple[str, ...], levels: Mapping[str, Tensor]) -> Tensor | None:
-    """[B]: how near clips are for a head that draws on several modalities, that of the farthest; None where nobody knows."""
+    """[B]: the level of the farthest of a head's modalities; None if unknown."""
     known = [levels[m] for m in modalities if m in levels]
     return torch.stack(known).max(0).values if known else None
 
 
 def to_file(known: Knowing | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and JSON for a checkpoint's file."""
+    """The tensors and JSON to store in a checkpoint's file."""
     if known is None:
         return {}, {}
     facts = {
@@ -92,10 +92,10 @@ def to_file(known: Knowing | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def of_file(content: Mapping[str, Tensor], facts: Any, spec: ModelSpec, name: str) -> Knowing | None:
-    """As ``to_file`` wrote it; None where a file carries none.
+    """The inverse of ``to_file``; None where a file has none.
 
     Raises:
-        UserError: when it carries statistics that are none, or of another model.
+        UserError: when the statistics are invalid, or of another model.
     """
     if not facts:
         return None

@@ -1,13 +1,13 @@
-"""How far a clip's sound, or picture, lies from what a model was trained on.
+"""Distance of a clip's sound or picture from the training data.
 
-A modality of a clip is one vector, the mean of its present frames as the model takes them (normalised). Its distance is
-Mahalanobis's, to the nearest class mean under one covariance for all classes (Lee et al. 2018, section 2.1); where there are no
-classes, to the mean of all. What counts as far, held-out clips of other speakers say.
+A modality of a clip is represented by the mean of its present frames as model input (normalised). The distance is Mahalanobis's,
+to the nearest class mean under one covariance for all classes (Lee et al. 2018, section 2.1); without classes, to the overall
+mean. Thresholds come from held-out clips of other speakers.
 
 Measured on four of the shipped checkpoints, held-out rendered clips against real ones (area under the ROC): this vector 1.00 on
-voices and .93 to .94 on faces, whichever the model; with the frames' deviations beside the means 1.00 and .90; the head's own
-embedding .89 to 1.00 and .65 to 1.00; energy (Liu et al. 2020) .08 to .85 and .44 to .84. An embedding keeps what parts the
-classes, and what is strange about a clip is often something else.
+voices and .93 to .94 on faces, for every model; with the frames' deviations added to the means 1.00 and .90; the head's own
+embedding .89 to 1.00 and .65 to 1.00; energy (Liu et al. 2020) .08 to .85 and .44 to .84. An embedding keeps what separates the
+classes, but what is unusual about a clip is often something else.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Of development clips so many are "like what it knows", and so many not "never heard anything like it".
+# Quantiles of the development clips' distances below which a clip is "like" the training data, or not "never" seen.
 LIKE, NEVER = 0.95, 0.999
-# Fewer clips than this say nothing of a distance.
+# Minimum number of clips for a distance.
 FEWEST = 10
-# Wider features (pixels, samples) are no vectors whose covariance a file could carry.
+# For wider features (pixels, samples), the covariance would be too large to store.
 WIDEST = 1000
 # A standard normal's quantile of ``NEVER``.
 _TAIL = 3.0902
-# Of normalised features: means that move less than this do not move.
+# Means of normalised features that vary less than this are constant.
 _ALIKE = 1e-3
 
 
 @dataclass(frozen=True)
 class Reference:
-    """One modality of the training clips.
+    """Statistics of one modality of the training clips.
 
     Attributes:
-        means: [C, D], of each class that occurs, or [1, D] of all.
-        whiten: [D, D], what makes a vector's distance Euclidean: its square is the inverse of the covariance.
-        like, never: distances within which lie 95 % and 99.9 % of the development clips.
+        means: [C, D], per class that occurs, or [1, D] overall.
+        whiten: [D, D], the whitening matrix: its square is the inverse of the covariance.
+        like, never: the 95 % and 99.9 % quantiles of the development clips' distances.
     """
 
     means: Tensor
@@ -47,31 +47,30 @@ class Reference:
     never: float
 
     def distances(self, vectors: Tensor) -> Tensor:
-        """[B] of [B, D]: to the nearest mean, in standard deviations along the way."""
+        """[B] of [B, D]: distance to the nearest mean, in standard deviations."""
         apart = (vectors[:, None] - self.means) @ self.whiten
         nearest: Tensor = apart.norm(dim=-1).min(1).values
         return nearest
 
     def levels(self, vectors: Tensor) -> Tensor:
-        """[B]: 0 like what it knows, 1 unlike, 2 never met anything like it."""
+        """[B]: 0 like the training data, 1 unlike, 2 far from it."""
         return torch.bucketize(self.distances(vectors), torch.tensor([self.like, self.never]))
 
 
 def pooled(values: Tensor, present: Tensor) -> Tensor:
-    """[B, D] of frames [B, T, D]: the mean of the present ones; zeros where there is none."""
+    """[B, D] of frames [B, T, D]: the mean of the present ones; zeros without any."""
     weight = present.to(values)[..., None]
     return (values * weight).sum(1) / weight.sum(1).clamp(min=1)
 
 
 def fit(vectors: np.ndarray, classes: Sequence[int] | None, held: np.ndarray) -> Reference | None:
-    """The reference of training clips, its limits from held-out ones; None where there are too few of either, or where their
-    vectors are all alike (features that were normalised clip by clip).
+    """Fit the statistics to training clips, and the thresholds to held-out ones.
 
-    The covariance is shrunk towards a multiple of the identity as far as Ledoit and Wolf (2004) find best: there may be more
-    features than clips.
+    None where there are too few of either, or all vectors are equal (features that were normalised per clip). The covariance is
+    shrunk towards a multiple of the identity by Ledoit and Wolf's (2004) estimate, since there may be more features than clips.
 
     Args:
-        vectors: [N, D]; classes: [N], None where there are none; held: [M, D].
+        vectors: [N, D]; classes: [N], None for attributes; held: [M, D].
     """
     from sklearn.covariance import ledoit_wolf
 
@@ -90,10 +89,10 @@ def fit(vectors: np.ndarray, classes: Sequence[int] | None, held: np.ndarray) ->
 
 
 def limits(distances: np.ndarray) -> tuple[float, float]:
-    """Within which 95 % and 99.9 % of such distances lie.
+    """The 95 % and 99.9 % quantiles of distances.
 
-    So few clips do not reach their 99.9 % quantile: it is that of a lognormal distribution of their mean and deviation, or the
-    farthest of them, whichever is farther.
+    With so few clips the 99.9 % quantile is extrapolated: it is that of a lognormal distribution with their mean and deviation,
+    or their maximum, whichever is larger.
     """
     logs = np.log(np.maximum(distances, 1e-12))
     tail = float(np.exp(logs.mean() + _TAIL * logs.std()))
@@ -102,5 +101,5 @@ def limits(distances: np.ndarray) -> tuple[float, float]:
 
 
 def tensors(references: Mapping[str, Reference]) -> dict[str, Tensor]:
-    """As a checkpoint's file keeps them."""
+    """The tensors to store in a checkpoint's file."""
     return {f"{m}.{name}": getattr(reference, name) for m, reference in references.items() for name in ("means", "whiten")}

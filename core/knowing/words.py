@@ -1,4 +1,4 @@
-"""How near one clip is to what a model knows, as shown to users."""
+"""How close a clip is to the training data, in words."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ UNKNOWN = "This checkpoint carries no statistics of its training: it cannot say 
 
 @dataclass(frozen=True)
 class Familiar:
-    """How near a clip is.
+    """How close a clip is to the training data.
 
     Attributes:
-        known: whether the model carries statistics of its training.
-        distances: modality -> how far the clip's lies, 1 where 95 % of the development clips are nearer; those it does not have
-            are left out, as ``levels``: modality -> LIKE, UNLIKE or NEVER.
-        without: the modalities that the decision goes without.
-        guessed: those that the model is proven to guess from, here not like training, and all that there is.
-        fits_none: heads of which no class speaks as one does on development clips.
+        known: whether the model has statistics of its training data.
+        distances: modality -> the clip's distance, 1 at the 95 % quantile of the development clips; missing modalities are left
+            out, as in ``levels``: modality -> LIKE, UNLIKE or NEVER.
+        without: the modalities that the decision ignores.
+        guessed: modalities on which the model is at chance, here unlike the training data, but the only ones present.
+        fits_none: heads for which no class fits.
     """
 
     known: bool = False
@@ -37,7 +37,7 @@ class Familiar:
     fits_none: tuple[str, ...] = ()
 
     def of(self, modalities: Sequence[str]) -> str:
-        """What is said beside a head that draws on these modalities: how near the farthest is; empty where nobody knows."""
+        """The remark beside a head that uses these modalities: the level of the farthest; empty if unknown."""
         there = {m: self.levels[m] for m in modalities if m in self.levels}
         if not there:
             return ""
@@ -50,12 +50,12 @@ class Familiar:
 
     @property
     def of_decision(self) -> str:
-        """What is said beside the decision: what it goes without; empty where it takes all that there is."""
+        """The remark beside the decision: the modalities that it ignores; empty if it uses all."""
         return f"without the {' and the '.join(map(called, self.without))}" if self.without else ""
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What there is to say of the decision."""
+        """All remarks about the decision."""
         sentences = [
             f"The decision ignores the {called(m)}: it is unlike what the model was trained on, and on recordings of people "
             f"the model does no better than chance from {called(m)} alone."
@@ -71,7 +71,7 @@ class Familiar:
         return tuple(sentences)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, with the words beside the numbers."""
+        """The values with their descriptions, for JSON."""
         return {
             "known": self.known,
             "modalities": {
@@ -86,7 +86,7 @@ class Familiar:
 
     @classmethod
     def of_json(cls, told: Any) -> Familiar:
-        """As ``to_json`` wrote it; nothing known where it is none."""
+        """The inverse of ``to_json``; for invalid input, nothing known."""
         try:
             by_modality = dict(told["modalities"])
             return cls(
@@ -108,10 +108,10 @@ def of_clip(
     guesses: Sequence[str],
     quiet: Sequence[str],
 ) -> Familiar:
-    """Of a model with statistics; modalities that the clip does not have are left out.
+    """For a model with statistics; modalities that the clip lacks are left out.
 
     Args:
-        guesses: the modalities that the model is proven to guess from; quiet: heads of which no class speaks.
+        guesses: the modalities on which the model is at chance; quiet: heads for which no class fits.
     """
     there = {m: level for m, level in levels.items() if level != ABSENT and math.isfinite(distances[m])}
     guessed = tuple(m for m in guesses if there.get(m, LIKE) > LIKE and m not in without) if set(there) <= set(guesses) else ()
@@ -119,5 +119,5 @@ def of_clip(
 
 
 def called(modality: str) -> str:
-    """What people call a modality."""
+    """A modality's display name."""
     return _CALLED.get(modality, modality)

@@ -1,1 +1,1 @@
-"""The checkpoints that are available: shipped and dropped in, and what is known of each."""
+"""The available checkpoints, shipped and uploaded, and facts about them."""

@@ -1,4 +1,4 @@
-"""What there is to know of a checkpoint or a corpus without running anything: read tolerantly, for a card is anybody's JSON."""
+"""Facts about a checkpoint or a corpus without running anything. Parsed leniently, because cards are untrusted JSON."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ _MOST_SENTENCES = 20
 
 @dataclass(frozen=True)
 class Card:
-    """A checkpoint as people know it.
+    """Facts about a checkpoint, for display.
 
     Attributes:
         parameters: counted, whatever the card says.
         config: the sizes, field -> value.
-        training: what training wrote down, title -> text.
-        metrics: head -> metric that tables have -> value, on the clips that training held out.
+        training: written by training, title -> text.
+        metrics: head -> metric -> value, on training's held-out clips.
         synthetic: trained on rendered faces.
-        layout: the public layout that it came in; empty for our own.
-        incompatible: one sentence where what the model takes of a clip cannot be had; empty where it can be asked.
-        features: modality -> the feature set that it takes.
-        imported: of predictions without a model, where they came from, title -> text.
-        assumed, answered: what the public layout's file did not say, and what was taken instead, or said by a person.
-        remarks: what else there was in the file, or how an imported table was read.
-        problems: what could not be used of an imported table, the first ones of ``count``.
-        plugin: of a plugin's model, where it comes from, title -> text.
-        domain: what it was measured on, with intervals.
-        knows: whether it carries statistics of its training.
+        layout: the public layout of its file; empty for our own.
+        incompatible: one sentence if its features are unavailable; empty if it can be run.
+        features: modality -> feature set.
+        imported: for predictions without a model, their source, title -> text.
+        assumed, answered: what the public layout's file did not say, as assumed by default, or as answered by the user.
+        remarks: what else was in the file, or how an imported table was read.
+        problems: problems of an imported table, the first ones of ``count``.
+        plugin: for a plugin's model, its source, title -> text.
+        domain: measurements with intervals.
+        knows: whether it has statistics of its training data.
     """
 
     spec: ModelSpec
@@ -75,12 +75,12 @@ class Card:
 
 
 def held_out(card: Mapping[str, Any]) -> str:
-    """What a checkpoint was measured on, by its card."""
+    """The corpus on which a checkpoint was evaluated, from its card."""
     return "Held-out speakers" if card.get("speakers", {}).get("test") else "Held-out clips, speakers not known"
 
 
 def read_card(path: Path) -> Card:
-    """Read a checkpoint's header; its weights stay where they are.
+    """Read a checkpoint's header, without its weights.
 
     Raises:
         UserError: when the file is missing, damaged or of another kind.
@@ -110,10 +110,10 @@ def plugin_card(declared: Declared, facts: Facts | None = None) -> Card:
     """The card of a plugin's model.
 
     Args:
-        facts: where they are known; the model is built to learn them if left out, once.
+        facts: if known; otherwise the model is built once to find out.
 
     Raises:
-        UserError: when it cannot be built or asked.
+        UserError: when it cannot be built or run.
     """
     facts = facts or plugged.facts(declared)
     sets = sets_of(facts.spec, {}, plugged.digest(declared))
@@ -128,7 +128,7 @@ def plugin_card(declared: Declared, facts: Facts | None = None) -> Card:
 
 
 def card_of(checkpoint: Checkpoint) -> Card | None:
-    """The card of a model that is in memory; None where nothing is known of it but itself."""
+    """The card of a model in memory; None if it has no metadata."""
     model = checkpoint.model
     if isinstance(model, WrappedModel) and not (checkpoint.path and is_ours(checkpoint.path)):
         return plugin_card(model.declared, plugged.facts_of(checkpoint))
@@ -140,7 +140,7 @@ def _size(path: Path) -> int:
 
 
 def measured(prediction_table: PredictionTable) -> dict[str, dict[str, float]]:
-    """Head -> metric -> value over the clips of a prediction table whose label the model knows; empty where there is none."""
+    """Head -> metric -> value, over a prediction table's clips with a label that the model knows; empty without any."""
     if prediction_table.task == "regression":
         known = [name for name in prediction_table.outputs if name in prediction_table.table]
         target = torch.full((len(prediction_table.table), len(prediction_table.outputs)), math.nan)
@@ -167,7 +167,7 @@ def measured(prediction_table: PredictionTable) -> dict[str, dict[str, float]]:
 
 
 def strange(prediction_table: PredictionTable) -> int:
-    """How many clips have a label that the model does not know, and can never be right about."""
+    """Number of clips with a label that the model does not know, and cannot predict."""
     if prediction_table.task != "classification" or "label" not in prediction_table.table:
         return 0
     labels = prediction_table.table["label"].dropna()
@@ -175,7 +175,7 @@ def strange(prediction_table: PredictionTable) -> int:
 
 
 def classes(corpus: Corpus, durations: Mapping[str, float] | None = None) -> pd.DataFrame:
-    """A corpus by label: clips, speakers, and mean seconds where durations (clip id -> seconds) are known."""
+    """A corpus by label: clips, speakers, and mean duration if ``durations`` (clip id -> seconds) are given."""
     table = corpus.table.assign(seconds=pd.Series(dict(durations or {}), dtype=float).reindex(corpus.table.index))
     order = [label for label in corpus.labels if label in set(table["label"])]
     order += sorted(set(table["label"]) - set(order))
@@ -226,7 +226,7 @@ def _known(values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _text(value: Any) -> str:
-    """A value out of a card as one line; what is no plain value has none."""
+    """A card's value as one line; empty for nested values."""
     if isinstance(value, tuple | list):
         return shown(", ".join(map(_text, value[:20])), _LONGEST)
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""The checkpoints that people dropped in: each once, under a name of ours, for all pages and until it is removed."""
+"""Uploaded checkpoints: stored once each, under generated names, until removed."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from affectscope.core.text import shown, unlike
 
 _ID = re.compile(r"[0-9a-f]{24}")
 _LONGEST_NAME = 60
-# Removed models and files that never became one are kept for so long.
+# Removed models and unfinished uploads are kept for this long.
 _KEPT_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A checkpoint that was let in.
+    """An uploaded checkpoint.
 
     Attributes:
-        id: a hash of what was dropped.
-        name: what the pages call it, unlike any other.
-        file: what its owner called it.
-        layout: the public layout that it was read as; empty for our own.
-        bytes: size of what was dropped.
+        id: hash of the upload.
+        name: unique display name.
+        file: original name.
+        layout: the public layout of its file; empty for our own.
+        bytes: size of the upload.
     """
 
     id: str
@@ -56,20 +56,20 @@ def root() -> Path:
 
 
 def entries() -> dict[str, Entry]:
-    """Name -> entry, the oldest first."""
+    """Name -> entry, oldest first."""
     kept = [entry for facts in root().glob("*/facts.json") if (entry := _read(facts)) is not None]
     return {entry.name: entry for entry in sorted(kept, key=lambda entry: (entry.added, entry.id))}
 
 
 def remarks() -> list[str]:
-    """What a person should know of models that the disk has damaged, a sentence each."""
+    """Warnings about damaged models, a sentence each."""
     folders = [folder for folder in root().glob("*/") if _ID.fullmatch(folder.name)]
     lost = sum(_read(folder / "facts.json") is None for folder in folders)
     return [f"{lost} of the models that were dropped in are damaged on the disk: drop their files in again."] if lost else []
 
 
 def incoming() -> Path:
-    """A fresh folder for files on their way in, on the disk where they will stay."""
+    """A new folder for uploads in progress, on the disk where they will stay."""
     folder = root() / f".incoming-{owned()}"
     folder.mkdir(parents=True)
     return folder
@@ -83,18 +83,18 @@ def take_in(
     check: Callable[[], object] = lambda: None,
     choices: Choices | None = NO_CHOICES,
 ) -> tuple[Entry | None, Report]:
-    """Let a checkpoint in, or say why not, or what it leaves open. What is there already is not read again.
+    """Import a checkpoint; returns why it was refused, or its open questions. An existing one is not read again.
 
     Args:
         source: a file, or a folder of one layout's files.
-        called: what its owner calls it.
+        called: its original name.
         taken: the names of other models.
         layout: see ``load_untrusted``.
-        check: called a few times a second; what it raises ends the work.
-        choices: what a public layout's file does not say; None to be asked first.
+        check: called a few times per second; an exception from it cancels the import.
+        choices: what a public layout's file does not say; None returns the questions first.
 
     Raises:
-        UserError: when there is nothing of that name, or no room on the disk.
+        UserError: when the source does not exist, or the disk is full.
     """
     try:
         digest = _digest(source, choices)
@@ -125,7 +125,7 @@ def take_in(
 
 
 def remove(entry: Entry) -> None:
-    """Take a model away; ``restore`` brings it back for a day."""
+    """Remove a model; ``restore`` can undo it for a day."""
     sweep()
     shutil.rmtree(_removed(entry.id), ignore_errors=True)
     folder = root() / entry.id
@@ -135,7 +135,7 @@ def remove(entry: Entry) -> None:
 
 
 def restore(entry: Entry) -> None:
-    """Bring back what was removed.
+    """Restore a removed model.
 
     Raises:
         UserError: when it is no longer kept.
@@ -148,7 +148,7 @@ def restore(entry: Entry) -> None:
 
 
 def sweep(seconds: float = _KEPT_SECONDS) -> None:
-    """Delete what was removed long ago, and what stopped half-way."""
+    """Delete what was removed long ago, and incomplete imports."""
     for folder in root().glob(".*"):
         half = folder.name.startswith((".incoming-", ".part-")) and abandoned(folder)
         if folder.is_dir() and (half or time.time() - folder.stat().st_mtime > seconds):
@@ -156,14 +156,14 @@ def sweep(seconds: float = _KEPT_SECONDS) -> None:
 
 
 def together(names: Collection[str]) -> bool:
-    """Whether files of these names are one model in parts."""
+    """Whether files with these names are the parts of one model."""
     from affectscope.core.checkpoints.foreign import is_part, shard
 
     return len(names) > 1 and all(is_part(name) for name in names) and len({shard(name)[0] for name in names}) == 1
 
 
 def together_name(names: Collection[str]) -> str:
-    """What a model in parts is called."""
+    """The name of a model in parts."""
     from affectscope.core.checkpoints.foreign import shard
 
     first = sorted(names)[0]
@@ -173,7 +173,7 @@ def together_name(names: Collection[str]) -> str:
 
 
 def part_name(name: str) -> str:
-    """What a part of a model is called here, of a fixed few: nothing that a person sends becomes a path."""
+    """A part's stored name, from a fixed set, so that no uploaded name becomes a path."""
     from affectscope.core.checkpoints.foreign import shard
 
     stem, number, count = shard(name)
@@ -181,7 +181,7 @@ def part_name(name: str) -> str:
 
 
 def find_path(text: str) -> Path:
-    """A file or folder on this machine that a person names; what it is, its content says.
+    """A file or folder on this machine that the user names; its content decides what it is.
 
     Raises:
         UserError: when there is none, or a folder is empty.
@@ -209,12 +209,12 @@ def find_path(text: str) -> Path:
 
 
 def device(name: str) -> str:
-    """The device that a person chose for a model; the CPU where nobody chose."""
+    """The user's device for a model; the CPU by default."""
     return _devices().get(name, "cpu")
 
 
 def choose_device(name: str, chosen: str) -> None:
-    """Remember where a model is to run."""
+    """Store the device for a model."""
     with locked(root()):
         known = {k: v for k, v in _devices().items() if k != name} | ({name: chosen} if chosen != "cpu" else {})
         sealed.write_kept(root() / "devices.json", known)

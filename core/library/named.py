@@ -1,4 +1,4 @@
-"""Models by the names that people give: shipped, of a plugin, dropped in, or the path of a file."""
+"""Finds models by name: shipped, of a plugin, uploaded, or by path."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from affectscope.core.text import shown
 
 
 def checkpoint(name: str) -> Checkpoint:
-    """A model that is ready to be asked.
+    """Load a model.
 
     Args:
-        name: of a plugin's model, a shipped checkpoint, or one that was dropped in; ``NAME=PATH``, a plugin's model with other
-            weights; or the path of a checkpoint.
+        name: of a plugin's model, a shipped or an uploaded checkpoint; ``NAME=PATH`` for a plugin's model with other weights; or
+            the path of a checkpoint.
 
     Raises:
         UserError: when there is none of that name, or it cannot be used.
@@ -41,7 +41,7 @@ def checkpoint(name: str) -> Checkpoint:
 
 
 def _known(declared: list[str]) -> str:
-    """What to name instead."""
+    """The available names, for an error message."""
     shipped = f"those shipped are {', '.join(saved.shipped())}"
     if not declared and not loading.named():
         return f"{shipped}; of a plugin, name its file with --plugin, or import it"

@@ -1,4 +1,4 @@
-"""Cards of the shipped checkpoints, for people: what each was trained on, how, and how well it does on held-out speakers."""
+"""The page of cards of the shipped checkpoints: training data, settings, and performance on held-out speakers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WITHOUT = {"audio": "without audio", "visual": "without visual"}
 
 
 def rows(paths: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """One row a checkpoint: its size, its answer's main score on whole clips and with one modality missing."""
+    """One row per checkpoint: its size, and its main score on whole clips and with one modality missing."""
     return [_row(name, path, dict(checkpoints.load(path).card)) for name, path in paths.items()]
 
 
@@ -32,7 +32,7 @@ def _row(name: str, path: Path, card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def markdown(paths: Mapping[str, Path]) -> str:
-    """The page of model cards: a table of all models, then each card."""
+    """The page in Markdown: a table of all, then a section each."""
     table = rows(paths)
     lines = [
         "# Included checkpoints",

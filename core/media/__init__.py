@@ -1,4 +1,4 @@
-"""Decode and encode video and sound with PyAV. Every time is in seconds on the clip's own clock, which starts at 0."""
+"""Decodes and encodes video and sound with PyAV. All times are in seconds on the clip's own clock, which starts at 0."""
 
 from affectscope.core.media.facts import MediaInfo, hearing, probe, reading, remarks, told_duration, told_frames, track_ends
 from affectscope.core.media.files import MAX_PIXELS, MAX_SECONDS, ROUNDING, SAMPLE_RATE, SLACK

@@ -1,7 +1,7 @@
-"""One look through a file's packets: how long it is, when its frames are shown, and on which one size.
+"""Scans a file's packets once: its duration, its frames' presentation times, and a common frame size.
 
-Headers are believed where what they say is borne out. Where frames do not tell their own times (raw streams, AVI with frames
-out of order, times that repeat or start again), each packet's time is worked out here, and readers number the packets.
+Headers are trusted where the packets confirm them. Where frames lack reliable times (raw streams, AVI with reordered frames,
+times that repeat or restart), each packet's time is computed here, and readers number the packets.
 """
 
 from __future__ import annotations
@@ -33,44 +33,44 @@ from affectscope.core.media.joined import unread
 from affectscope.core.media.shape import AS_IT_IS, Turn, turn_of, upright_size
 from affectscope.core.text import shown
 
-# Formats that do not say how long they are: FFmpeg guesses from the bit rate of the beginning, or of a few packets.
+# Formats without a duration: FFmpeg estimates it from the bit rate of the beginning, or of a few packets.
 GUESSED = {
     *("aac", "ac3", "eac3", "mp3", "amr", "amrnb", "amrwb", "dts", "truehd", "loas"),
     *("mpegts", "mpeg", "mpegvideo", "h264", "hevc", "m4v", "mjpeg", "obu"),
 }
-# A header may differ from the packets by this much, in seconds, and be right: codecs fill up their last frame.
+# A header may differ from the packets by this many seconds and still be right: codecs pad their last frame.
 _AGREES = 0.3
 _USUAL_RATE, _MOST_RATE = 25.0, 240.0
-# Key frames are looked at for their size, these seconds apart; with every so many the steps double.
+# Key frames are checked for their size at this interval in seconds, which doubles after each so many.
 _STEP, _LOOKS = 0.2, 8
 _SAME = 1e-6
-# Streams without a container have no times: FFmpeg counts when they are decoded, and guesses the rest.
+# Elementary streams have no times: FFmpeg counts decoding times, and guesses the rest.
 _BARE = {"mpegvideo", "m4v", "h264", "hevc", "mjpeg", "obu"}
-# MPEG-4 in AVI may have two frames in one packet, and one without a picture after it, this small.
+# MPEG-4 in AVI may have two frames in one packet, followed by an empty packet of at most this size.
 _PLACEHOLDER = 8
-# Formats whose clocks may jump, by FFmpeg.
+# FFmpeg's flag for formats whose timestamps may be discontinuous.
 _PIECES = int(av.format.Flags.ts_discont.value)
 
 
 @dataclass(frozen=True)
 class Clock:
-    """What a look through the packets says.
+    """The result of scanning the packets.
 
     Attributes:
-        start: the container's own time at which the clip's clock reads 0.
-        duration: seconds. header: as the header has it, None where it has none, or guesses.
-        rate: frames a second, 0 without a picture.
+        start: the container's time at which the clip's clock reads 0.
+        duration: seconds. header: the header's duration, None if it has none or a guess.
+        rate: frames per second, 0 without a picture.
         size: (height, width) of all pictures, upright with square pixels; (0, 0) where no frame decodes.
-        sizes: how many sizes the stream has, of those looked at.
-        turn: how pictures are turned or mirrored to stand upright.
-        times: seconds on the clip's clock of each of the picture's packets, in the file's order; None where frames tell them.
-        ranked: whether these are of the frames instead, as they are seen: the file does not say which packet is seen when.
-        moved: sound track's stream index -> how its packets are moved; empty where one clock runs through.
+        sizes: number of distinct sizes among the checked key frames.
+        turn: how pictures are rotated or mirrored for display.
+        times: seconds on the clip's clock of each video packet, in file order; None where frames carry their times.
+        ranked: whether ``times`` are of the frames in display order instead: the file does not say which packet is shown when.
+        moved: sound track's stream index -> how its packets are shifted; empty where one clock runs through.
         ends: stream index -> second at which its last packet ends.
-        shown: [F] seconds on the clip's clock when the picture's packets are shown, rising.
-        video, pixels, sounds, format: names of codecs, of how pixels lie, and of the format.
-        pictures, seen: how many tracks of moving pictures there are, and which is read, counted from 1.
-        unread: the share of the file's bytes that lie behind all that is read, where there should be none.
+        shown: [F] seconds on the clip's clock when video packets are shown, increasing.
+        video, pixels, sounds, format: names of codecs, pixel format and container format.
+        pictures, seen: number of video tracks, and which is read, counted from 1.
+        unread: share of the file's bytes after everything that is read, where there should be none.
     """
 
     start: float
@@ -95,12 +95,12 @@ class Clock:
 
     @property
     def plain(self) -> bool:
-        """Whether frames of picture and sound tell their own times."""
+        """Whether the frames of picture and sound carry their own times."""
         return self.times is None and not self.moved
 
 
 def clock_of(path: Path) -> Clock:
-    """A file's clock; remembered while the file stays as it is.
+    """A file's clock, cached until the file changes.
 
     Raises:
         UserError: when it cannot be read, or holds neither picture nor sound.
@@ -136,7 +136,7 @@ def _clock(name: str, inode: int, size: int, changed: int) -> Clock:
 
 
 class _Look:
-    """The size of the frames, by the first one and by key frames here and there."""
+    """Checks the frame size on the first frame and on some key frames."""
 
     def __init__(self, video: av.video.stream.VideoStream | None) -> None:
         self.video, self.first, self.failures = video, None, Failures()
@@ -144,12 +144,14 @@ class _Look:
         self.sizes: dict[tuple[int, int], None] = {}
         self.turn = AS_IT_IS
         self.seen, self.step, self.last = 0, _STEP, -np.inf
-        # The byte at which the last packet ends, and how many of the picture's are too small to hold one.
+        # The end of the last packet in bytes, and the number of video packets too small for a frame.
         self.end, self.placeholders = 0, 0
 
     def at(self, packet: av.Packet, moment: float) -> None:
-        """Args:
-        moment: seconds, NaN where unknown.
+        """Check the frame of a packet.
+
+        Args:
+            moment: seconds, NaN if unknown.
         """
         if self.first is None:
             if not self.failures.many:
@@ -173,7 +175,7 @@ class _Look:
             self.step *= 2 if self.seen % _LOOKS == 0 else 1
 
     def drained(self) -> None:
-        """A file of a few frames, which the codec held back."""
+        """Flush the decoder, for files of a few frames that it held back."""
         if self.first is None and self.video is not None:
             with self.failures.passed():
                 self._take(self.video.codec_context.decode(None), 0.0)
@@ -186,7 +188,7 @@ def _packets(container: av.container.InputContainer, streams: list[Any], look: _
     for place, packet in enumerate(packets(container, *streams)):
         if not packet.size:
             continue
-        # Fragments of an MP4 that follow its end are read, and thrown away.
+        # Fragments after an MP4's stated end are read, and dropped.
         if not packet.is_discard:
             look.end = max(look.end, packet.pos + packet.size) if packet.pos is not None else look.end + packet.size
         index = packet.stream_index
@@ -206,11 +208,11 @@ def _packets(container: av.container.InputContainer, streams: list[Any], look: _
 
 
 def _hidden(video: av.video.stream.VideoStream | None) -> Any:
-    """Tells the packets that are never shown: VP8 has pictures that are only decoded, and gives them times all the same."""
+    """Returns a test for packets that are never shown: VP8 has frames that are only decoded, but carry times."""
     codec = video.codec_context.name if video is not None else ""
     if codec == "vp8":
         return lambda packet: not memoryview(packet)[0] & 0x10
-    # Where Ogg files were joined, the second one's headers come as packets.
+    # Where Ogg files were concatenated, the second one's headers appear as packets.
     return (lambda packet: memoryview(packet)[0] & 0x80) if codec == "theora" else lambda packet: False
 
 
@@ -245,7 +247,7 @@ def _judged(
 
 
 def _shown(track: Track) -> Track:
-    """Without packets that nobody sees or hears."""
+    """The track without hidden packets."""
     hidden = np.isinf(track.times)
     return Track(
         track.places, np.where(np.isinf(track.decoding) | hidden, np.nan, track.decoding),
@@ -254,7 +256,7 @@ def _shown(track: Track) -> Track:
 
 
 def _seen(times: np.ndarray) -> np.ndarray:
-    """Of the picture's packets those that are shown, in order."""
+    """The display times of the video packets, sorted."""
     finite = np.sort(times[np.isfinite(times)])
     return np.maximum(finite[finite >= -_SAME], 0.0)
 
@@ -262,7 +264,7 @@ def _seen(times: np.ndarray) -> np.ndarray:
 def _start(container: Any, video: Any, tracks: Mapping[int, Track], moved: Mapping[int, Shifts]) -> float:
     told = container.start_time / av.time_base if container.start_time is not None else None
     if told is None or moved:
-        # FFmpeg looks some way into the file, and may have met another clock there.
+        # FFmpeg probes beyond the beginning, and may have met another clock there.
         firsts = [track.times[: moved[index].first[1] if moved and len(moved[index].first) > 1 else None]
                   for index, track in tracks.items()]  # fmt: skip
         known = [float(np.nanmin(times)) for times in firsts if np.isfinite(times).any()]
@@ -275,12 +277,12 @@ def _start(container: Any, video: Any, tracks: Mapping[int, Track], moved: Mappi
 def _rate(video: Any, track: Track, moved: Shifts | None) -> float:
     told = float(video.average_rate or video.guessed_rate or video.codec_context.framerate or 0)
     if not np.isfinite(track.times).any():
-        # FFmpeg gives out 25 for streams without times, whatever their own headers say.
+        # FFmpeg reports 25 for streams without times, whatever their own headers say.
         told = float(video.guessed_rate or told)
     times = np.sort((track.times + moved.of(len(track.times)) if moved else track.times)[np.isfinite(track.times)])
     span = float(times[-1] - times[0]) if len(times) > 2 else 0.0
     measured = (len(times) - 1) / span if span > 0 else 0.0
-    # A clock that stands still where files were joined has several frames at one time.
+    # Several frames may share one time where files were concatenated.
     apart = int((np.diff(times) > _SAME).sum()) / span if span > 0 else 0.0
     if told and (not measured or any(0.8 < rate / told < 1.25 for rate in (measured, apart))):
         return min(told, _MOST_RATE)
@@ -290,10 +292,10 @@ def _rate(video: Any, track: Track, moved: Shifts | None) -> float:
 def _times(
     video: Any, track: Track, moved: Shifts | None, start: float, rate: float, formats: set[str], packed: bool
 ) -> tuple[np.ndarray | None, bool]:
-    """The times of the picture's packets, where frames do not tell them, and whether they are to be given out in order.
+    """The times of the video packets where frames do not carry them, and whether to assign them in display order.
 
     Args:
-        packed: whether a packet may hold two frames, and the one after it none.
+        packed: whether a packet may hold two frames, and the next one none.
     """
     seen = ~np.isinf(track.times)
     count = int(seen.sum())
@@ -308,7 +310,7 @@ def _times(
     ranked = bool(np.isnan(times).any()) or (depth > 0 and "mp4" not in formats and _in_decoding_order(times, decoding))
     if ranked:
         times = _filled(np.where(np.isnan(times), decoding, times), rate)
-    # AVI knows only when frames are decoded, and FFmpeg adds the codec's delay.
+    # AVI stores decoding times only, and FFmpeg adds the codec's delay.
     late = "avi" in formats and depth > 0 and bool(np.isfinite(decoding).any())
     if late:
         times = times - (times.min() - np.nanmin(decoding))
@@ -327,12 +329,12 @@ def _times(
 
 
 def _in_decoding_order(times: np.ndarray, decoding: np.ndarray) -> bool:
-    """Whether the container knows only when packets are decoded, and gives that out for when they are shown."""
+    """Whether the container stores decoding times only, and reports them as presentation times."""
     return len(times) > 2 and bool((np.diff(times) > 0).all()) and bool(np.isfinite(decoding).any())
 
 
 def _filled(times: np.ndarray, rate: float) -> np.ndarray:
-    """Unknown times between known ones."""
+    """Interpolate unknown times."""
     known = np.flatnonzero(np.isfinite(times))
     numbers = np.arange(len(times))
     inside = np.interp(numbers, known, times[known])
@@ -341,7 +343,7 @@ def _filled(times: np.ndarray, rate: float) -> np.ndarray:
 
 
 def _spread(times: np.ndarray, rate: float) -> np.ndarray | None:
-    """Times that rise, evenly where several are equal; None where they rise."""
+    """Make times strictly increasing by spacing equal ones evenly; None where they already are."""
     starts = np.flatnonzero(np.diff(times, prepend=-np.inf) > _SAME)
     if len(starts) == len(times):
         return None

@@ -1,7 +1,7 @@
-"""Clocks that start again or jump, as of MPEG-TS files joined by `cat`: from the packets' times to one running clock.
+"""Joins discontinuous timestamps, as in MPEG-TS files concatenated by `cat`, into one continuous clock.
 
-An epoch is a part of the file with one clock. Its packets are moved in time, picture and sound together, so that it begins where
-the one before ended: they stay in step.
+An epoch is a part of the file with one clock. Its picture and sound packets are shifted together, so that it begins where the
+previous one ended and stays in sync.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Decoding times only rise; jitter and rounding may take them back by less than this.
+# Decoding times only increase; jitter and rounding may take them back by less than this.
 _BACK = 0.1
-# A pause of all tracks alike is a jump of the clock where the format is one of pieces (broadcasts); one track's own is a pause.
+# A pause in all tracks is a clock jump where the format allows discontinuities (broadcasts); a pause in one track is a pause.
 _SHARED, _ALIKE, _ALONE = 1.0, 0.5, 10.0
 _MOST = 1000
-# Seconds by which tracks may lie apart in a file.
+# Seconds by which tracks may be interleaved apart in a file.
 _INTERLEAVED = 3.0
 
 
 @dataclass(frozen=True)
 class Track:
-    """The packets of one track in the file's order.
+    """The packets of one track in file order.
 
     Attributes:
-        places: [P] the packet's number among all of the file.
+        places: [P] each packet's index among all packets of the file.
         decoding: [P] seconds, NaN where unknown.
         times: [P] seconds when it is shown, NaN where unknown.
-        lasts: [P] seconds.
+        lasts: [P] duration in seconds.
     """
 
     places: np.ndarray
@@ -38,7 +38,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Shifts:
-    """How a track is moved: packets from number ``first[i]`` on by ``by[i]`` seconds."""
+    """How a track is shifted: packets from index ``first[i]`` on by ``by[i]`` seconds."""
 
     first: np.ndarray
     by: np.ndarray
@@ -47,15 +47,15 @@ class Shifts:
         return float(self.by[np.searchsorted(self.first, number, "right") - 1])
 
     def of(self, count: int) -> np.ndarray:
-        """[count] seconds, for every packet."""
+        """The shift of every packet, [count] seconds."""
         return self.by[np.searchsorted(self.first, np.arange(count), "right") - 1]
 
 
 def shifts(tracks: dict[int, Track], pieces: bool) -> dict[int, Shifts]:
-    """How each track is moved; empty where one clock runs through.
+    """The shifts of each track; empty where one clock runs through.
 
     Args:
-        pieces: whether the format allows for clocks that jump ahead.
+        pieces: whether the format allows clocks to jump ahead.
     """
     starts = _boundaries(tracks, pieces)
     if not starts:
@@ -77,7 +77,7 @@ def _continued(
     begin: dict[int, int],
     following: dict[int, int],
 ) -> float:
-    """How far an epoch is moved so that no track of it overlaps with what came before."""
+    """The shift of an epoch so that none of its tracks overlaps with what came before."""
     gains, ends, beginnings = [], [], []
     for name, track in tracks.items():
         first = begin.get(name, len(track.times))
@@ -103,7 +103,7 @@ def _latest(track: Track, first: int, last: int) -> float:
 
 
 def _boundaries(tracks: dict[int, Track], pieces: bool) -> list[dict[int, int]]:
-    """For each new epoch, the number of each track's first packet in it; tracks without one are left out."""
+    """For each new epoch, the index of each track's first packet in it; tracks without one are left out."""
     jumps = [(int(track.places[i]), name, i) for name, track in tracks.items() for i in _back(track)]
     if pieces:
         jumps += _ahead(tracks)
@@ -124,7 +124,7 @@ def _back(track: Track) -> list[int]:
 
 
 def _ahead(tracks: dict[int, Track]) -> list[tuple[int, int, int]]:
-    """Jumps ahead that all tracks make, as (place, track, packet)."""
+    """Jumps ahead common to all tracks, as (place, track, packet)."""
     pauses = {}
     for name, track in tracks.items():
         known = np.flatnonzero(np.isfinite(track.decoding))
@@ -142,7 +142,7 @@ def _ahead(tracks: dict[int, Track]) -> list[tuple[int, int, int]]:
 
 
 def _like(track: Track, pauses: list[tuple[int, float]], moment: float, step: float) -> int | None:
-    """Which packet of a track follows a pause like this one."""
+    """The packet of a track that follows a pause of the same length."""
     near = (i for i, own in pauses if abs(own - step) < _ALIKE and abs(track.decoding[i] - moment) < _INTERLEAVED)
     return next(near, None)
 
@@ -152,14 +152,14 @@ def _spans(track: Track, place: int) -> bool:
 
 
 def _near(tracks: dict[int, Track], lead: tuple[int, int], place: int) -> bool:
-    """Whether so little of the leading track lies between its jump and a place that another's jump there is the same."""
+    """Whether little enough of the leading track lies between its jump and ``place`` for both to be the same jump."""
     track, first = tracks[lead[0]], lead[1]
     passed = track.decoding[first : np.searchsorted(track.places, place)]
     return not np.isfinite(passed).any() or float(np.nanmax(passed) - track.decoding[first]) < _INTERLEAVED
 
 
 def _complete(tracks: dict[int, Track], begin: dict[int, int], place: float, following: float) -> dict[int, int]:
-    """With the first packets of tracks whose own times show no jump: those nearer to the new clock than to the old one.
+    """Add the first packets of tracks whose own times show no jump: those nearer to the new clock than to the old one.
 
     Args:
         place: of the first packet of the new epoch; ``following``: of the one after.

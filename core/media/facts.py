@@ -1,4 +1,4 @@
-"""What a file of media is, before it is read."""
+"""Facts about a media file, without analysing it."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from affectscope.core.media.files import MAX_SECONDS, SLACK, names, opened, pict
 from affectscope.core.media.sounds import heard_track
 from affectscope.core.text import percent, shown
 
-# What Chromium, Firefox and Safari all play; anything else is encoded again before it is shown.
+# What Chromium, Firefox and Safari all play; anything else is transcoded before it is shown.
 _BROWSER_VIDEO = {("h264", "yuv420p"), ("h264", "yuvj420p")}
 _BROWSER_SOUND = {"aac", "mp3", "mp3float", None}
-# Formats whose headers know how long each track is; and when a browser's clock is another than ours.
+# Formats whose headers give the duration of each track; and the tolerance before a browser's clock counts as different from ours.
 _TELLING = {"mp4", "matroska", "avi", "wav", "asf", "flv", "flac"}
 _OFF = 0.5
-# Raise it whenever files that are not plain are read otherwise.
+# Part of cache keys: raise it whenever irregular files are read differently.
 _READING = 2
 
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """What is known of a file.
+    """Facts about a media file.
 
     Attributes:
-        duration: seconds, measured where the header guesses or errs.
-        start: the container's own time at which the clip's clock reads 0.
-        width, height: of the pictures as they are seen, 0 without any.
-        fps: frames a second, 0 without a picture.
-        video_codec, sound_codec: of the picture and of the first sound track.
-        sound_tracks: how many there are.
-        browser_playable: whether every browser plays it as it is analysed.
+        duration: seconds, measured where the header is missing or wrong.
+        start: the container's time at which the clip's clock reads 0.
+        width, height: of the displayed pictures, 0 without any.
+        fps: frames per second, 0 without a picture.
+        video_codec, sound_codec: of the picture and of the first audio track.
+        sound_tracks: number of audio tracks.
+        browser_playable: whether every browser plays it with the timing used in the analysis.
     """
 
     duration: float
@@ -50,11 +50,11 @@ class MediaInfo:
 
 
 def probe(path: Path, longest: float = MAX_SECONDS, track: int | None = None) -> MediaInfo:
-    """Look through a file's packets, and at its first frame.
+    """Scan a file's packets and decode its first frame.
 
     Args:
-        longest: seconds.
-        track: the sound track that is heard, counted from 1; the first with sound if left out.
+        longest: limit in seconds.
+        track: the audio track, counted from 1; default: the first that has sound.
 
     Raises:
         UserError: when the file is not a playable video or sound, or is too long or too large to analyse, or has no such track.
@@ -62,7 +62,7 @@ def probe(path: Path, longest: float = MAX_SECONDS, track: int | None = None) ->
     clock = clock_of(path)
     if clock.duration > longest + SLACK:
         raise UserError(f"{shown(path.name, 200)} lasts {clock.duration:.0f} s: cut it to {longest:g} s or less.")
-    # Which track sounds takes decoding to find out: of a long file that is not analysed as it is, nobody asks.
+    # Finding the first track that has sound requires decoding, so it is skipped for long files, of which only a part is analysed.
     heard = heard_track(path, track) if track is not None or longest < inf else min(1, len(clock.sounds))
     sound = clock.sounds[heard - 1] if heard else None
     return MediaInfo(
@@ -88,7 +88,7 @@ def _plays(clock: Clock, sound: str | None, heard: int | None) -> bool:
 
 
 def told_duration(path: Path) -> float | None:
-    """How long a file is as its header says; None where it does not, or guesses.
+    """A file's duration according to its header; None where it has none, or a guess.
 
     Raises:
         UserError: when it cannot be opened.
@@ -98,7 +98,7 @@ def told_duration(path: Path) -> float | None:
 
 
 def told_frames(path: Path) -> int | None:
-    """How many frames a file has as its header says; None where it does not.
+    """A file's number of frames according to its header; None where it has none.
 
     Raises:
         UserError: when it cannot be opened.
@@ -109,10 +109,9 @@ def told_frames(path: Path) -> int | None:
 
 
 def track_ends(path: Path) -> dict[str, tuple[float, bool]]:
-    """``video`` and ``audio``, where there: the second at which the track ends by its header, and whether it says so itself.
+    """``video`` and ``audio``, if present: the track's end in seconds, and whether the header states it for this track.
 
-    A track of a file that tells only of the whole ends with it, as far as one knows; where the header knows nothing, as it was
-    measured.
+    If the header only covers the whole file, tracks are assumed to end with it. Without a header, the end is measured.
 
     Raises:
         UserError: when the file cannot be opened.
@@ -132,9 +131,9 @@ def track_ends(path: Path) -> dict[str, tuple[float, bool]]:
 
 
 def reading(path: Path) -> tuple[str, ...]:
-    """Parts of every key of what is made from a file: how it is read, where that is not simply as its frames say.
+    """Cache key parts for everything made from a file: how its times are read, if not simply from its frames.
 
-    None for a plain file: what was made from it outlives any change to how others are read.
+    Empty for a regular file, so that its entries survive changes to how irregular files are read.
 
     Raises:
         UserError: when it cannot be read.
@@ -156,7 +155,7 @@ def reading(path: Path) -> tuple[str, ...]:
 
 
 def hearing(path: Path, track: int | None = None) -> tuple[str, ...]:
-    """The same of what is made from its sound: none for the first track.
+    """Cache key parts for everything made from a file's sound: empty for the first track.
 
     Raises:
         UserError: when it has no such track.
@@ -166,7 +165,7 @@ def hearing(path: Path, track: int | None = None) -> tuple[str, ...]:
 
 
 def remarks(path: Path, track: int | None = None) -> tuple[str, ...]:
-    """One sentence each, about what a person would not expect of the file: other sound tracks, a header that errs."""
+    """One sentence each about surprising facts: other audio tracks, a wrong header."""
     clock, sentences = clock_of(path), []
     if clock.header is not None and clock.header != clock.duration:
         sentences.append(

@@ -1,4 +1,4 @@
-"""Opening files of media: which demuxers may look at them, which of their streams count, and packets to frames."""
+"""Opens media files: allowed demuxers, choice of streams, and packets to frames."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from affectscope.core.media.joined import Without, inner_headers
 from affectscope.core.text import shown
 
 SAMPLE_RATE = 16_000
-# Attention weights grow with the square of the length: a minute at 10 ms takes some 2 GB.
+# Attention weights grow with the square of the length: a minute at 10 ms takes about 2 GB.
 MAX_SECONDS = 60
-# A recorder told to stop after a minute stops a little later, and codecs fill up their last frame.
+# A recorder told to stop after a minute stops a little later, and codecs pad their last frame.
 SLACK = 0.5
 MAX_PIXELS = 4096 * 2304
-# Times in files are rounded, to milliseconds in many.
+# Times in files are rounded, often to milliseconds.
 ROUNDING = 1e-3
-# Seconds to wind back further, so that codecs have settled where a stretch begins.
+# Extra seconds to seek back, so that codecs have settled where the stretch begins.
 RUN_UP = 1.0
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpeg,mpegts,mpegvideo,asf,ogg,wav,w64,aiff,au,caf,mp3,flac,aac,ac3,eac3,amr,"
     "amrnb,amrwb,mxf,nut,h264,hevc,ivf,obu,m4v,mjpeg,dv,tta,wv,dts,truehd,loas,voc,yuv4mpegpipe,gif,apng"
 )
-# Formats with an index of their key frames: others are read from their beginning.
+# Formats with an index of key frames; others are read from the beginning.
 _INDEXED = {"mp4", "matroska"}
 _MOST_FAILURES = 50
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[av.container.InputContainer]:
-    """A file, whatever it is called.
+    """Open a file, whatever its name.
 
     Raises:
-        UserError: when there is none, or it is no media; also for what FFmpeg says while it is open.
+        UserError: when it does not exist or is not media; also for FFmpeg's errors while it is open.
     """
     path = Path(path)
     try:
@@ -47,7 +47,7 @@ def opened(path: Path) -> Iterator[av.container.InputContainer]:
         there = False
     if not there:
         raise UserError(f"There is no file {shown(str(path), 300)}: check the path.")
-    # Files only, and no list in disguise that names others; "file:" keeps a colon in a name from being a protocol.
+    # Local files only, and no playlists that refer to others. "file:" keeps a colon in a name from being read as a protocol.
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
     try:
         with av.open(f"file:{path}", metadata_errors="replace", options=options) as container:
@@ -62,18 +62,18 @@ def opened(path: Path) -> Iterator[av.container.InputContainer]:
 
 
 def names(container: av.container.InputContainer) -> set[str]:
-    """What FFmpeg calls the format: a file may be "mov,mp4,m4a,3gp,3g2,mj2"."""
+    """FFmpeg's names for the format; there may be several, as in "mov,mp4,m4a,3gp,3g2,mj2"."""
     return set(container.format.name.split(","))
 
 
 def picture_tracks(container: av.container.InputContainer) -> list[av.video.stream.VideoStream]:
-    """Tracks of moving pictures; a cover is a track of one frame, and none of these."""
+    """Video tracks, without cover art, which is a track of one frame."""
     streams = [s for s in container.streams if s.type == "video" and s.codec_context is not None]
     return [s for s in streams if not s.disposition & av.stream.Disposition.attached_pic]
 
 
 def picture_track(container: av.container.InputContainer) -> av.video.stream.VideoStream | None:
-    """The one that is read: the first, but for stills, as of a camera's thumbnail, where another one moves."""
+    """The video track that is read: the first, or if that is a still, such as a camera's thumbnail, the first that is not."""
     tracks = picture_tracks(container)
     return next((track for track in tracks if track.frames != 1), next(iter(tracks), None))
 
@@ -87,10 +87,10 @@ def indexed(container: av.container.InputContainer) -> bool:
 
 
 def wind(container: av.container.InputContainer, moment: float, start: float) -> None:
-    """Go to a key frame somewhat before the moment, where the format has an index of them.
+    """Seek to a key frame somewhat before the moment, if the format has an index of them.
 
     Args:
-        start: the container's own time at which the clip's clock reads 0.
+        start: the container's time at which the clip's clock reads 0.
     """
     if moment > RUN_UP and indexed(container):
         with suppress(FFmpegError):
@@ -98,13 +98,13 @@ def wind(container: av.container.InputContainer, moment: float, start: float) ->
 
 
 def packets(container: av.container.InputContainer, *streams: av.stream.Stream) -> Iterator[av.Packet]:
-    """Packets until the file ends or only breaks; at the end one for each stream that is empty and drains its codec."""
+    """Packets up to the end or the first fatal error, then an empty packet per stream to flush its codec."""
     demuxed = container.demux(*streams)
     while True:
         try:
             packet = next(demuxed, None)
         except FFmpegError:
-            # What was cut off in a packet's middle is played to there.
+            # A file truncated within a packet is played up to there.
             yield from map(_last, streams)
             return
         if packet is None:
@@ -132,15 +132,17 @@ def pictures_of(packet: av.Packet) -> list[av.VideoFrame]:
 
 
 def check_size(picture: Any) -> None:
-    """Raises:
-    UserError: when a frame, or a codec's frames, are too large.
+    """Check a frame's size.
+
+    Raises:
+        UserError: when a frame, or a codec's frames, are too large.
     """
     if picture.width * picture.height > MAX_PIXELS:
         raise UserError(f"The video is {picture.width}x{picture.height} pixels: scale it to 4096x2304 or less.")
 
 
 class Failures:
-    """Lets a number of damaged packets pass."""
+    """Tolerates a number of damaged packets."""
 
     def __init__(self) -> None:
         self.count = 0

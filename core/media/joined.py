@@ -1,7 +1,6 @@
-"""Files that hold another one behind their end, as `cat a b` makes them: where a demuxer ends, the bytes need not.
+"""Handles concatenated files, as made by `cat a b`: the bytes may continue where a demuxer stops.
 
-Of FLV and FLAC the headers inside are left out, which makes one stream of all parts. Of other formats it is told how much was not
-read.
+For FLV and FLAC, inner headers are skipped, so that all parts form one stream. For other formats, the unread share is reported.
 """
 
 from __future__ import annotations
@@ -14,15 +13,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-# "FLV", version 1, flags, the header's own size, and the size of the tag before, which is none.
+# "FLV", version 1, flags, header size, and the size of the previous tag, which is 0.
 _FLV, _FLV_FLAGS, _FLV_REST = b"FLV\x01", b"\x00\x01\x04\x05", b"\x00\x00\x00\x09\x00\x00\x00\x00"
 _FLV_SIZE = 13
-# "fLaC" and the first of its blocks of metadata, which is 34 bytes long.
+# "fLaC" and its first metadata block, which is 34 bytes long.
 _FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 _FLAC_MARK, _FLAC_BLOCK = 4, 4
-# What stands behind the last packet besides: indices, tags, covers.
+# A normal share of bytes after the last packet: indices, tags, covers.
 _USUAL = 0.25
-# How a file begins, by format, of those whose demuxers end before it.
+# Magic bytes of the formats whose demuxers may stop early.
 _BEGINNINGS = {
     "mp4": re.compile(rb"\0\0[\0\1].ftyp[ -~]{4}", re.DOTALL),
     "asf": re.compile(re.escape(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"))),
@@ -33,7 +32,7 @@ _BEGINNINGS = {
     "caf": re.compile(rb"caff\0[\1\2]\0\0desc"),
     "ivf": re.compile(rb"DKIF\0\0\x20\0"),
     "tta": re.compile(rb"TTA1[\1\3]\0"),
-    # Each block begins so; the first of a file counts from 0.
+    # Every block begins like this; a file's first block counts from 0.
     "wv": re.compile(rb"wvpk.{12}\0{4}", re.DOTALL),
     "voc": re.compile(rb"Creative Voice File\x1a"),
     "yuv4mpegpipe": re.compile(rb"YUV4MPEG2 "),
@@ -42,7 +41,7 @@ _BEGINNINGS = {
 
 
 class Without(io.RawIOBase):
-    """A file read as if some ranges of bytes were not there.
+    """A file read as if some ranges of bytes did not exist.
 
     Args:
         gaps: (begin, end) of each, ascending.
@@ -86,10 +85,10 @@ class Without(io.RawIOBase):
 
 
 def inner_headers(path: Path, formats: set[str]) -> tuple[tuple[int, int], ...]:
-    """(begin, end) in bytes of the headers of files inside a file of the same format; none of formats that begin only once.
+    """(begin, end) in bytes of inner headers of the same format; empty for formats without a recognisable start.
 
     Args:
-        formats: what FFmpeg calls the format.
+        formats: FFmpeg's names of the format.
     """
     stat, ours = os.stat(path), formats & _HEADERS.keys()
     return _inner_headers(str(path), min(ours), stat.st_ino, stat.st_size, stat.st_mtime_ns) if ours else ()
@@ -123,14 +122,14 @@ _HEADERS = {"flv": _flv_headers, "flac": _flac_headers}
 
 
 def unread(path: Path, formats: set[str], last: int) -> float:
-    """The share of a file's bytes, 0..1, that lie behind the end of what its demuxer reads; 0 where that is usual.
+    """The share of a file's bytes, 0..1, after the part that its demuxer reads; 0 where that is normal.
 
     Args:
-        formats: what FFmpeg calls the format.
-        last: the byte at which the last packet ends, as far as it is known.
+        formats: FFmpeg's names of the format.
+        last: the end of the last packet in bytes, if known.
     """
     size = path.stat().st_size
-    # IVF takes a header inside for a frame that lasts to the file's end.
+    # IVF reads an inner header as a frame that lasts to the file's end.
     begin = 1 if "ivf" in formats else last
     if not 0 < begin < size:
         return 0.0
@@ -139,6 +138,6 @@ def unread(path: Path, formats: set[str], last: int) -> float:
             if beginning := _BEGINNINGS[name].search(content, begin):
                 return 1 - beginning.start() / size
     share = 1 - last / size
-    # Tracks that nobody asked for, covers and fonts may be most of what the first two have; in the others a packet's place is its
-    # page's.
+    # In mp4 and matroska, unread tracks, covers and fonts may be most of the file. In ogg and asf, a packet's position is that of
+    # its page.
     return share if share > _USUAL and not formats & {"mp4", "matroska", "ogg", "asf"} else 0.0

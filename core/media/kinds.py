@@ -1,4 +1,4 @@
-"""What files of media are called. Only a first sieve, for folders and tables: what a file is, its content decides."""
+"""File extensions of media. Only a first filter for folders and tables: a file's content decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames of a file, in the order and at the times in which they are seen."""
+"""Decodes a file's frames, in display order and with display times."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from affectscope.core.media.files import (
 )
 from affectscope.core.media.shape import picture_of
 
-# So many places of damage are told by their times.
+# Number of damaged places that are listed with their times.
 _MOST_TOLD = 3
 
 
@@ -31,8 +31,8 @@ def read_frames(
 ) -> Iterator[tuple[float, np.ndarray]]:
     """Yield (presentation time, RGB picture [H, W, 3] uint8, upright, square pixels) for every frame that decodes.
 
-    Times rise; all pictures have one size, the largest of the stream's. A truncated file ends early, without an error; a file
-    without pictures yields nothing; what comes before ``begin`` or after ``longest`` seconds is left out.
+    Times increase; all pictures have one size, the stream's largest. A truncated file ends early, without an error. A file
+    without pictures yields nothing. Frames before ``begin`` or after ``longest`` seconds are left out.
     """
     clock = clock_of(path)
     with opened(path) as container:
@@ -49,7 +49,7 @@ def read_frames(
 
 
 def frame_times(path: Path) -> np.ndarray:
-    """[F] seconds: when each frame of a file is shown, by its packets, without decoding them; empty where it has none.
+    """[F] seconds, each frame's display time, from packets without decoding; empty where it has none.
 
     Raises:
         UserError: when it cannot be read.
@@ -58,11 +58,11 @@ def frame_times(path: Path) -> np.ndarray:
 
 
 def lost_pictures(path: Path, decoded: np.ndarray, begin: float = 0.0, longest: float = MAX_SECONDS) -> tuple[str, ...]:
-    """One sentence about the pictures that are in a file and did not decode; none where all did.
+    """One sentence about frames in the file that did not decode; empty where all did.
 
     Args:
-        decoded: [F] seconds, the times that ``read_frames`` gave.
-        begin, longest: between which moments they were asked for.
+        decoded: [F] seconds, the times that ``read_frames`` returned.
+        begin, longest: the range that was requested.
 
     Raises:
         UserError: when it cannot be read.
@@ -71,7 +71,7 @@ def lost_pictures(path: Path, decoded: np.ndarray, begin: float = 0.0, longest: 
     shown = shown[(shown >= begin - ROUNDING) & (shown <= longest)]
     if len(decoded) >= len(shown):
         return ()
-    # Each frame answers for the packet that is nearest to it.
+    # Each decoded frame is matched to the nearest packet.
     answered = np.zeros(len(shown), bool)
     answered[[int(np.abs(shown - time).argmin()) for time in decoded]] = True
     gone = np.flatnonzero(~answered)
@@ -86,7 +86,7 @@ def lost_pictures(path: Path, decoded: np.ndarray, begin: float = 0.0, longest: 
 
 
 def glimpses(path: Path, moments: Sequence[float], max_side: int) -> Iterator[np.ndarray]:
-    """An RGB picture near each of the moments, in seconds, which ascend: key frames alone, so that hours take seconds to read.
+    """An RGB picture near each of the moments (ascending, in seconds). Only key frames are decoded, so that hours take seconds.
 
     A file without pictures yields nothing.
     """
@@ -96,7 +96,7 @@ def glimpses(path: Path, moments: Sequence[float], max_side: int) -> Iterator[np
         if video is None:
             return
         video.codec_context.skip_frame = "NONKEY"
-        # Frames in threads come out one by one late.
+        # With frame threading, frames come out late.
         video.thread_type = "SLICE"
         if indexed(container) and clock.times is None:
             for moment in moments:
@@ -118,17 +118,17 @@ def glimpses(path: Path, moments: Sequence[float], max_side: int) -> Iterator[np
 def _timed(
     container: av.container.InputContainer, video: av.video.stream.VideoStream, clock: Clock, begin: float
 ) -> Iterator[tuple[float, av.VideoFrame]]:
-    """Frames with seconds on the clip's clock, which rise."""
+    """Frames with increasing times in seconds on the clip's clock."""
     last = -np.inf
     if clock.times is None:
         wind(container, begin, clock.start)
     for time, frame in _decoded(video, clock, packets(container, video)):
-        # An edit list makes FFmpeg hand out frames from before the clip's start.
+        # An edit list makes FFmpeg return frames from before the clip's start.
         if time < -1e-6:
             continue
         if np.isnan(time):
             time = last + 1 / clock.rate if np.isfinite(last) else 0.0
-        # Of two at once neither is lost.
+        # Keep both frames if two have the same time.
         last = max(time, 0.0) if time > last else last + ROUNDING
         yield last, frame
 
@@ -136,11 +136,11 @@ def _timed(
 def _decoded(
     video: av.video.stream.VideoStream, clock: Clock, demuxed: Iterator[av.Packet]
 ) -> Iterator[tuple[float, av.VideoFrame]]:
-    """Frames in the order in which they are seen, with what the file says of their time; NaN where it says nothing."""
+    """Frames in display order, with the file's time for each; NaN where it has none."""
     failures, times = Failures(), _Times(video, clock)
     for number, packet in enumerate(demuxed):
         if clock.times is not None and packet.size:
-            # The number goes through the codec in place of a time, and comes out with the frame.
+            # The packet's number travels through the codec in place of a time, and comes out with the frame.
             packet.pts = packet.dts = number
         with failures.passed():
             for frame in pictures_of(packet):
@@ -150,7 +150,7 @@ def _decoded(
 
 
 class _Times:
-    """What the clock says of a frame's time; of frames without any, they come in order."""
+    """Looks up a frame's time on the clock; frames without a number are assigned in order."""
 
     def __init__(self, video: av.video.stream.VideoStream, clock: Clock) -> None:
         self.context, self.clock, self.rank = video.codec_context, clock, -1
@@ -161,6 +161,6 @@ class _Times:
             return frame.time - self.clock.start if frame.time is not None else np.nan
         number = frame.pts if frame.pts is not None else self.rank + 1
         if self.clock.ranked:
-            # A frame comes out at most as many frames late as the codec puts in order: what is missing beyond that was damaged.
+            # The codec delays frames by at most its reorder depth; frames missing beyond that were damaged.
             self.rank = number = max(self.rank + 1, number - self.context.reorder_depth)
         return float(known[number]) if number < len(known) else np.nan

@@ -1,4 +1,4 @@
-"""Sound as it was recorded: at its own rate, each channel apart."""
+"""Reads sound as recorded: at its own rate, with separate channels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from affectscope.core.media.clock import clock_of
 from affectscope.core.media.files import MAX_SECONDS, opened, sound_tracks
 from affectscope.core.media.sounds import INTERLEAVED, decoded, finite, heard_track
 
-# Rounding and codec delay leave gaps of so many seconds that are none.
+# Gaps up to this many seconds come from rounding and codec delay.
 _HOLE = 0.02
 
 
@@ -21,8 +21,8 @@ class Recording:
     """Samples [channels, N] float32 in -1..1.
 
     Attributes:
-        rate: samples a second; 0 where there is no sound track.
-        start: the time of the first one, in seconds.
+        rate: samples per second; 0 without an audio track.
+        start: the time of the first sample, in seconds.
     """
 
     samples: np.ndarray
@@ -31,12 +31,12 @@ class Recording:
 
 
 def read_recorded(path: Path, longest: float = MAX_SECONDS, track: int | None = None) -> Recording:
-    """A sound track as it was recorded; no channel where there is none. What comes after ``longest`` seconds is left out.
+    """An audio track as recorded; no channels if there is none. Samples after ``longest`` seconds are left out.
 
-    The rate and channels are those of the track's first frame; where they change within it, the rest is converted to them.
+    The rate and channels are those of the track's first frame; later frames are converted to them.
 
     Args:
-        track: counted from 1; the first with sound if left out.
+        track: counted from 1; default: the first that has sound.
 
     Raises:
         UserError: when the file cannot be read, or has no such track.
@@ -64,13 +64,13 @@ def read_recorded(path: Path, longest: float = MAX_SECONDS, track: int | None = 
 
 
 class _Keeper:
-    """Frames of any format as float, with the channels and rate of the first."""
+    """Converts frames of any format to float, with the channels and rate of the first."""
 
     def __init__(self) -> None:
         self._same: av.AudioResampler | None = None
 
     def kept(self, frame: av.AudioFrame | None) -> list[np.ndarray]:
-        """Samples [channels, N] that are ready; with None, what is still held."""
+        """The converted samples [channels, N]; None flushes the converter."""
         if self._same is None:
             if frame is None:
                 return []

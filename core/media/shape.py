@@ -1,4 +1,4 @@
-"""From a decoded frame to the picture that a player shows: turned or mirrored as the file says, square pixels, on one size."""
+"""From a decoded frame to the displayed picture: rotated or mirrored as the file says, square pixels, one size."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
 
-# A damaged header may claim any shape of pixel; real ones are nearly square.
+# Pixel aspect ratios outside this range come from damaged headers.
 _NARROWEST, _WIDEST = 0.25, 4.0
-# How much of a pixel's side, or of its shape, may be lost to rounding before a picture counts as one of another shape.
+# Tolerance in pixels for rounding when picture shapes are compared.
 _ROUNDED = 1.5
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One of the eight ways in which a picture may lie: rows and columns change places, then each may run backwards."""
+    """One of the eight orientations of a picture: an optional transposition, then flips of rows and columns."""
 
     swapped: bool = False
     mirrored: bool = False
@@ -27,11 +27,11 @@ class Turn:
 
     @property
     def by_browsers(self) -> bool:
-        """Whether browsers show it so by themselves: all turn by right angles, not all mirror."""
+        """Whether browsers apply it by themselves: all rotate by right angles, not all mirror."""
         return self.exact and not (self.swapped ^ self.mirrored ^ self.upside_down)
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
-        """A picture [H, W, ...] as it is to be seen."""
+        """A picture [H, W, ...] in display orientation."""
         if self.swapped:
             picture = picture.swapaxes(0, 1)
         return picture[:: -1 if self.upside_down else 1, :: -1 if self.mirrored else 1]
@@ -41,7 +41,7 @@ AS_IT_IS = Turn()
 
 
 def turn_of(frame: av.VideoFrame) -> Turn:
-    """By the display matrix; one that turns by other than right angles counts as the nearest."""
+    """The orientation in the display matrix; other angles are rounded to right angles."""
     data = frame.side_data.get(Type.DISPLAYMATRIX)
     if data is None:
         return AS_IT_IS
@@ -58,7 +58,7 @@ def upright_size(frame: av.VideoFrame, aspect: Fraction | None, turn: Turn) -> t
     """(height, width) of the picture with square pixels.
 
     Args:
-        aspect: a pixel's width to its height, before it is turned.
+        aspect: a pixel's width to height ratio, before rotation.
     """
     stretch = min(max(float(aspect), _NARROWEST), _WIDEST) if aspect else 1.0
     width = max(1, round(frame.width * stretch))
@@ -66,11 +66,11 @@ def upright_size(frame: av.VideoFrame, aspect: Fraction | None, turn: Turn) -> t
 
 
 def picture_of(frame: av.VideoFrame, aspect: Fraction | None, size: tuple[int, int], max_side: int | None) -> np.ndarray:
-    """RGB [H, W, 3] uint8, whatever the frame's own size: one of another shape lies in the middle, with black beside it.
+    """RGB [H, W, 3] uint8; a frame of another shape is centred, with black bars.
 
     Args:
         size: (height, width) of all pictures; (0, 0) for the frame's own.
-        max_side: of the picture, which is never enlarged for it.
+        max_side: of the picture, which is never enlarged.
     """
     turn = turn_of(frame)
     own = upright_size(frame, aspect, turn)
@@ -87,7 +87,7 @@ def picture_of(frame: av.VideoFrame, aspect: Fraction | None, size: tuple[int, i
 
 
 def _alike(own: tuple[int, int], size: tuple[int, int]) -> bool:
-    """Whether a picture fills a size but for what rounding takes: 240x136 is 480x270 made smaller."""
+    """Whether a picture fills a size up to rounding: 240x136 is 480x270 scaled down."""
     fit = min(size[0] / own[0], size[1] / own[1])
     return all(most - side * fit <= max(_ROUNDED, _ROUNDED * fit) for side, most in zip(own, size, strict=True))
 
@@ -95,6 +95,6 @@ def _alike(own: tuple[int, int], size: tuple[int, int]) -> bool:
 def _drawn(frame: av.VideoFrame, turn: Turn, height: int, width: int) -> np.ndarray:
     if turn.swapped:
         height, width = width, height
-    # By default each frame starts threads of its own, which takes longer than the work, and hundreds at once exhaust the system.
+    # By default each frame starts its own threads, which takes longer than the work; hundreds at once exhaust the system.
     picture = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA", threads=1)
     return turn.apply(picture) if turn != AS_IT_IS else picture

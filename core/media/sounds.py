@@ -1,4 +1,4 @@
-"""Sound of a file: which track is heard, as mono samples at 16 kHz, each in its place."""
+"""A file's sound: chooses the track, and decodes it to mono samples at 16 kHz, each at its time."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from affectscope.core.media.clock import Clock, clock_of
 from affectscope.core.media.files import MAX_SECONDS, RUN_UP, SAMPLE_RATE, Failures, opened, packets, sound_tracks, wind
 from affectscope.core.text import percent, shown
 
-# Rounding and codec delay leave gaps of a few samples that are none.
+# Gaps up to this many samples come from rounding and codec delay.
 _HOLE = SAMPLE_RATE // 50
-# What is heard at all: 60 dB under full scale.
+# Threshold of audibility: 60 dB below full scale.
 _AUDIBLE = 1e-3
-# A codec may keep this many seconds at its end to itself.
+# A codec may lose this many seconds at the end.
 _LOST = 0.5
-# Channels of two microphones add up to 0.7 of one, those of opposite signs to nothing: 20 dB less than the louder one.
+# Mixing two microphones' channels gives 0.7 of one; channels of opposite sign cancel, to 20 dB below the louder one.
 _CANCELLED = 0.1
-# A lossy codec overshoots in single samples.
+# A lossy codec exceeds full scale in single samples only.
 _MANY = 1e-3
 _CHANNELS = ("left", "right")
 
-# One plane for all channels: of planes PyAV reads one too many where there are eight or more, which is memory of others.
+# Interleaved: with eight or more planes, PyAV reads one plane too many, beyond its memory.
 INTERLEAVED = "flt"
 
 
@@ -38,7 +38,7 @@ class Sound:
 
     Attributes:
         start: the time of the first one, which need not be 0.
-        notices: one sentence each, about what was made of channels, or could not be decoded.
+        notices: one sentence each about how channels were handled, or what could not be decoded.
     """
 
     samples: np.ndarray
@@ -48,7 +48,7 @@ class Sound:
 
 @dataclass(frozen=True)
 class SoundTrack:
-    """One of a file's sound tracks, as it says of itself; ``number`` counts from 1."""
+    """One of a file's audio tracks, with its metadata; ``number`` counts from 1."""
 
     number: int
     codec: str
@@ -66,7 +66,7 @@ def _channels(count: int) -> str:
 
 
 def listed_tracks(path: Path) -> tuple[SoundTrack, ...]:
-    """All sound tracks of a file.
+    """All audio tracks of a file.
 
     Raises:
         UserError: when it cannot be read.
@@ -89,7 +89,7 @@ def _word(text: str) -> str:
 
 
 def heard_track(path: Path, wanted: int | None = None) -> int | None:
-    """The number of the sound track that is heard: the one that is wanted, or the first with sound; None where there is none.
+    """The number of the audio track to use: ``wanted``, or the first that has sound; None where there is none.
 
     Raises:
         UserError: when there is no such track.
@@ -110,7 +110,7 @@ def _first_with_sound(name: str, count: int, inode: int, size: int, changed: int
 
 
 def _sounds(path: Path, number: int) -> bool:
-    """Whether anything is heard on a track, on whichever channel."""
+    """Whether any channel of a track is audible."""
     with opened(path) as container:
         ear = _Ear(None)
         for _, frame in decoded(container, sound_tracks(container)[number - 1], clock_of(path)):
@@ -121,13 +121,13 @@ def _sounds(path: Path, number: int) -> bool:
 
 
 def read_sound(path: Path, longest: float = MAX_SECONDS, begin: float = 0.0, track: int | None = None) -> Sound | None:
-    """A sound track as mono at 16 kHz, or None when there is no track or nothing in it decodes.
+    """An audio track as mono at 16 kHz, or None when there is no track or nothing in it decodes.
 
-    Where the track has a hole, silence keeps what follows in its place. What comes before ``begin`` or after ``longest`` seconds
-    is left out. Where channels cancel each other, the loudest alone is taken.
+    Gaps in the track are filled with silence. Samples before ``begin`` or after ``longest`` seconds are left out. Where channels
+    cancel each other, only the loudest is used.
 
     Args:
-        track: counted from 1; the first with sound if left out.
+        track: counted from 1; default: the first that has sound.
 
     Raises:
         UserError: when the file cannot be read, or has no such track.
@@ -161,7 +161,7 @@ def _read(path: Path, number: int, longest: float, begin: float, channel: int | 
                 place.put(samples)
         for samples in ear.drained():
             place.put(samples)
-        # A stream of a file that is closed answers with anything.
+        # Read before the file is closed: afterwards a stream's attributes are garbage.
         end = min(clock.ends.get(track.index, 0.0), longest)
     sound = place.sound(begin)
     if sound is None:
@@ -198,7 +198,7 @@ def loudness(
 def decoded(
     container: av.container.InputContainer, track: av.audio.stream.AudioStream, clock: Clock
 ) -> Iterator[tuple[float, av.AudioFrame]]:
-    """Frames with seconds on the clip's clock; one that tells none, or none later than the one before, goes on from there."""
+    """Frames with times in seconds on the clip's clock; one without a later time than the previous frame continues it."""
     failures, moved, count = Failures(), clock.moved.get(track.index), 0
     last, expected = -np.inf, 0.0
     for packet in packets(container, track):
@@ -219,7 +219,7 @@ def decoded(
 
 
 class _Ear:
-    """Mixes frames of any format, which may change from one to the next, to mono at 16 kHz, or takes one channel of them."""
+    """Mixes frames of any format, which may change between frames, to mono at 16 kHz, or extracts one channel."""
 
     def __init__(self, channel: int | None) -> None:
         self.channel = channel
@@ -238,13 +238,13 @@ class _Ear:
         return int(np.argmax(self.energies))
 
     def cancels(self, mixed: np.ndarray) -> bool:
-        """Whether hardly anything is left of an audible channel in what was mixed of all."""
+        """Whether the mix is almost silent although a channel is audible."""
         if self.count < 2 or max(self.peaks) < _AUDIBLE:
             return False
         return float(np.square(mixed, dtype=np.float64).sum()) < _CANCELLED**2 * max(self.energies)
 
     def hear(self, frame: av.AudioFrame) -> list[np.ndarray]:
-        """Samples [N] that are ready."""
+        """The samples [N] that are ready."""
         ready = []
         form = frame.format.name, frame.layout.name, frame.sample_rate
         if form != self.format:
@@ -255,7 +255,7 @@ class _Ear:
         return ready + self._pulled(frame)
 
     def drained(self) -> list[np.ndarray]:
-        """What the resampler still holds."""
+        """Flush the resampler."""
         return self._pulled(None)
 
     def _pulled(self, frame: av.AudioFrame | None) -> list[np.ndarray]:
@@ -286,12 +286,12 @@ def finite(frame: av.AudioFrame) -> np.ndarray:
 
 
 def _as_written(frame: av.AudioFrame) -> np.ndarray:
-    """[channels, N] float32, which files of floats let go beyond 1."""
+    """[channels, N] float32; float files may exceed 1."""
     return np.nan_to_num(frame.to_ndarray().reshape(frame.samples, frame.layout.nb_channels).T).astype(np.float32)
 
 
 class _Placed:
-    """Samples in their places: silence in holes, and what overlaps with samples that are there already is left out."""
+    """Places samples at their times: fills gaps with silence, and drops samples that overlap with existing ones."""
 
     def __init__(self) -> None:
         self.chunks: list[np.ndarray] = []
@@ -299,7 +299,7 @@ class _Placed:
         self.count, self.skip = 0, 0
 
     def at(self, time: float) -> None:
-        """Say when the next samples are heard."""
+        """Set the time of the next samples."""
         if self.first is None:
             self.first = time
         hole = round((time - self.first) * SAMPLE_RATE) - self.count

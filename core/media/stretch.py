@@ -1,4 +1,4 @@
-"""A stretch of a long file: found from afar, by a strip of pictures and the course of the sound, and cut out to be analysed."""
+"""A stretch of a long file: an overview to find it (pictures and loudness), and cutting it out for analysis."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def seconds_of(text: str) -> float:
 
 
 def checked(start: float, end: float, duration: float, name: str) -> tuple[float, float]:
-    """The stretch, ending with the file at the latest.
+    """The stretch, shortened to end with the file.
 
     Raises:
-        UserError: when it lies outside the file, is turned round, too short or too long.
+        UserError: when it lies outside the file, ends before it begins, or is too short or too long.
     """
     if not (isfinite(start) and isfinite(end)) or not 0 <= start < duration:
         raise UserError(f"{name} lasts {clock(duration)}: choose a stretch that begins before its end.")
@@ -76,13 +76,13 @@ def cut(
     track: int | None = None,
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> Path:
-    """Write the stretch as a file of its own that browsers play: its clock starts at 0, and sound and picture stay in step.
+    """Write the stretch as a separate file that browsers play. Its clock starts at 0, and sound and picture stay in sync.
 
-    Its frames are those whose times lie in ``start <= time < end``, seconds on the file's clock.
+    Its frames are those with ``start <= time < end``, seconds on the file's clock.
 
     Args:
-        track: the sound track that is heard, counted from 1; the first with sound if left out. It is the only one in the cut.
-        tell: called with a sentence about each part of the stretch that could not be read, in the file's own times.
+        track: the audio track to keep, counted from 1; default: the first that has sound.
+        tell: called with a sentence about each unreadable part of the stretch, in the file's own times.
 
     Raises:
         UserError: when the file cannot be read, has nothing there, or ``checked`` refuses the stretch.
@@ -108,15 +108,15 @@ def cut(
 def of_file(
     path: Path, start: str | None, end: str | None, out: Path, progress: Report | None = None, track: int | None = None
 ) -> tuple[Path, tuple[str, ...]]:
-    """The file to analyse, as a terminal asks for it, and what to say of it.
+    """The file to analyse, as requested on the command line, and notices about it.
 
     Args:
-        start, end: times as ``seconds_of`` reads them; the file's beginning, and a minute or the file's end later, if left out.
-        out: the folder where the stretch goes, as a file that says which one it is.
-        track: the sound track that is heard, counted from 1; the first with sound if left out.
+        start, end: times as ``seconds_of`` reads them; default: the file's beginning, and one minute later or the file's end.
+        out: the folder for the cut file, whose name tells the stretch.
+        track: the audio track, counted from 1; default: the first that has sound.
 
     Raises:
-        UserError: when the file is long and no stretch was chosen, or there is no such stretch.
+        UserError: when the file is long and no stretch was chosen, or the stretch is invalid.
     """
     duration = media.probe(path, inf).duration
     if start is None and end is None:
@@ -129,7 +129,7 @@ def of_file(
     until = seconds_of(end) if end is not None else min(begin + LONGEST, duration)
     chosen = checked(begin, until, duration, shown(path.name))
     out.mkdir(parents=True, exist_ok=True)
-    # Not every disk takes a colon.
+    # Not every file system allows colons.
     name = f"{shown(path.stem, _LONGEST_NAME)} {clock(chosen[0])}-{clock(chosen[1])}.mp4".replace(":", ".")
     lost: list[str] = []
     made = cut(path, out / name, *chosen, progress, track, lost.append)
@@ -138,7 +138,7 @@ def of_file(
 
 
 def strip(path: Path, duration: float, count: int, side: int, progress: Report | None = None) -> np.ndarray | None:
-    """Square pictures from all over the file, side by side, RGB [side, count * side, 3] uint8; None where it has none."""
+    """Square pictures from all over the file, side by side, RGB [side, count * side, 3] uint8; None if it has none."""
     moments = [(i + 0.5) * duration / count for i in range(count)]
     tiles: list[np.ndarray] = []
     for picture in media.glimpses(path, moments, 3 * side):
@@ -149,7 +149,7 @@ def strip(path: Path, duration: float, count: int, side: int, progress: Report |
 
 
 def _tile(picture: np.ndarray, side: int) -> np.ndarray:
-    """The middle of a picture."""
+    """The central square of a picture."""
     short = min(picture.shape[:2])
     top, left = ((length - short) // 2 for length in picture.shape[:2])
     return cv2.resize(picture[top : top + short, left : left + short], (side, side), interpolation=cv2.INTER_AREA)

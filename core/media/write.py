@@ -1,4 +1,4 @@
-"""Encoding: what browsers play."""
+"""Encodes video and pictures that browsers play."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def encode(
     Odd sizes lose their last row or column, since yuv420p needs even ones.
 
     Args:
-        bits: of the sound, a second; as FFmpeg thinks fit, if 0.
-        same: byte by byte the same each time, and somewhat larger.
+        bits: bit rate of the sound; 0 for FFmpeg's default.
+        same: make the bytes reproducible, and somewhat larger.
     """
     frames = iter(frames)
     first = next(frames, None)
     if first is None and sound is None:
         raise UserError("There is nothing to encode: neither a frame nor a sample.")
-    # "file:" keeps a colon in a name from being a protocol.
+    # "file:" keeps a colon in a name from being read as a protocol.
     with av.open(f"file:{out}", "w", format="mp4", options={"movflags": "+faststart"}) as container:
         video = None
         if first is not None:
@@ -54,7 +54,7 @@ def encode(
             video = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
             video.width, video.height, video.pix_fmt = width, height, "yuv420p"
             video.codec_context.time_base = _TIME_BASE
-            # Threads within a frame, which is what PyAV asks for, cost x264 a tenth of the time and of the size.
+            # Slice threading, PyAV's default, costs x264 a tenth of the time and of the size.
             video.thread_type = "FRAME"
         track = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if sound is not None else None
         if track is not None and bits:
@@ -63,7 +63,7 @@ def encode(
             reformatter = VideoReformatter()
             for time, picture in chain([first], frames):
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format="rgb24")
-                # Left to itself each frame starts threads of its own, which takes longer than the work.
+                # By default each frame starts its own threads, which takes longer than the work.
                 frame = reformatter.reformat(frame, format="yuv420p", threads=1)
                 frame.pts, frame.time_base = round(time / _TIME_BASE), _TIME_BASE
                 container.mux(video.encode(frame))
@@ -82,7 +82,7 @@ def browser_copy(
     """A file that every browser plays on the same clock: ``path`` itself where it already is one, else ``out``.
 
     Args:
-        track: the sound track that is heard, counted from 1; the first with sound if left out.
+        track: the audio track, counted from 1; default: the first that has sound.
     """
     info = probe(path, track=track)
     if info.browser_playable:
@@ -99,7 +99,7 @@ def browser_copy(
 
 
 def frame_jpeg(picture: np.ndarray, side: int) -> bytes:
-    """A small JPEG of an RGB picture, at most ``side`` pixels wide and high."""
+    """A JPEG of an RGB picture, scaled down to at most ``side`` pixels."""
     from PIL import Image
 
     image = Image.fromarray(picture)

@@ -1,4 +1,4 @@
-"""What a model gains by keeping silent where it is least sure: accuracy against the share of clips that it answers."""
+"""Selective prediction: accuracy against the share of clips that a model answers when it abstains on the least confident ones."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ import pandas as pd
 
 
 def risk_coverage(confidence: np.ndarray, right: np.ndarray) -> pd.DataFrame:
-    """The risk-coverage curve (El-Yaniv and Wiener 2010): of the surest clips so many, the share that is answered wrong.
+    """The risk-coverage curve (El-Yaniv and Wiener 2010): the error rate among the most confident clips.
 
-    Answers of one confidence come in no order: each counts with the mean risk of those that share it, so that a model that is
-    always as sure has a level curve.
+    Ties in confidence have no order: each counts with their mean risk, so that a model of constant confidence has a flat curve.
 
     Args:
-        confidence: [N], of each answer, as it is shown; right: [N] bool.
+        confidence: [N], of each answer, as displayed; right: [N] bool.
 
     Returns:
-        A row for each number of clips answered, from one to N: ``coverage``, ``risk``, ``accuracy`` = 1 - risk, and
-        ``confidence``, the least that is answered.
+        A row for each number of answered clips, from one to N: ``coverage``, ``risk``, ``accuracy`` = 1 - risk, and
+            ``confidence``, the lowest one answered.
     """
     order = np.argsort(-np.asarray(confidence, float), kind="stable")
     sure = np.asarray(confidence, float)[order]
@@ -28,11 +27,11 @@ def risk_coverage(confidence: np.ndarray, right: np.ndarray) -> pd.DataFrame:
 
 
 def aurc(confidence: np.ndarray, right: np.ndarray) -> float:
-    """The area under the risk-coverage curve (Geifman and El-Yaniv 2017), the mean of its risks; 0 is best, NaN of no answer."""
+    """Area under the risk-coverage curve (Geifman and El-Yaniv 2017), the mean of its risks; 0 is best, NaN without answers."""
     return float(risk_coverage(confidence, right)["risk"].mean())
 
 
 def surest(confidence: np.ndarray, right: np.ndarray, share: float = 0.5) -> tuple[float, int]:
-    """The share of right answers among the surest clips, and how many these are: at least ``share`` of all, NaN and 0 of none."""
+    """Accuracy on the most confident clips, and their number: at least ``share`` of all; NaN and 0 without any."""
     count = int(np.ceil(share * len(confidence)))
     return (float(risk_coverage(confidence, right)["accuracy"].iloc[count - 1]), count) if count else (float("nan"), 0)

@@ -1,4 +1,4 @@
-"""What a model says of clips, before anything is counted. Quick to import: processes of a sweep need no more than this."""
+"""A model's predictions on a set of clips, the input of the metrics. Quick to import, for the worker processes of a sweep."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Ask = Callable[[Batch], tuple[ModelOutput, Mapping[str, Tensor]]]
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model said of a set of clips. A row is a clip's answer; for a model that answers by frame, that of a labelled one.
+    """A model's predictions on a set of clips. A row is one clip's, or one labelled frame's where a model predicts per frame.
 
     Attributes:
-        predictions: head -> [R, outputs], "decision" among them.
-        target: [R] class indices, or [R, outputs] values, NaN where nobody labelled.
+        predictions: head -> [R, outputs], including "decision".
+        target: [R] class indices, or [R, outputs] values, NaN where unlabelled.
         clip: [R], which of the N clips a row belongs to.
         evidence: head -> [N] bool, see ``ModelOutput``.
         present: modality -> [N] bool, whether the clip has a frame of it.
-        embeddings: name -> [N, D], empty unless asked for.
+        embeddings: name -> [N, D], empty unless requested.
     """
 
     spec: ModelSpec
@@ -37,7 +37,7 @@ class Predictions:
     embeddings: Mapping[str, Tensor] = field(default_factory=dict)
 
     def of(self, chosen: Tensor) -> Predictions:
-        """Those of the clips where ``chosen`` [N] is True."""
+        """The predictions of the clips where ``chosen`` [N] is True."""
         rows = chosen[self.clip]
         place = chosen.cumsum(0) - 1
         return Predictions(
@@ -59,17 +59,17 @@ def collect(
     embeddings: bool = False,
     ask: Ask | None = None,
 ) -> Predictions:
-    """Ask the model about every clip.
+    """Run the model on every clip.
 
     Args:
-        batches: each with its targets: [B] class indices, [B, outputs] values, or by frame [B, T, outputs] ([B, T] class
-            indices, negative where nobody labelled). NaN is a value that nobody gave; a row without any is not evaluated.
-        without: the modality to take away.
-        embeddings: whether to keep the embeddings that the spec declares.
-        ask: what the model says of a batch, and its logits by head, "decision" among them; as the model itself says if left out.
+        batches: each with its targets: [B] class indices, [B, outputs] values, or per frame [B, T, outputs] ([B, T] class
+            indices, negative where unlabelled). NaN marks unlabelled values; rows without any label are skipped.
+        without: a modality to remove.
+        embeddings: whether to return the embeddings that the spec declares.
+        ask: returns the model's output and logits per head, including "decision"; default: the model's own.
 
     Raises:
-        UserError: when there is nothing to ask about.
+        UserError: when there are no labelled clips.
     """
     model.eval()
     predictions: dict[str, list[Tensor]] = {}
@@ -107,13 +107,13 @@ def _as_it_is(model: AVModel, batch: Batch) -> tuple[ModelOutput, Mapping[str, T
 
 
 def _labelled(target: Tensor, by_frame: bool) -> Tensor:
-    """[B], or [B, T] by frame: where there is something to be right about."""
+    """[B], or [B, T] per frame: where there is a label."""
     labelled = target.isfinite() if target.is_floating_point() else target >= 0
     return labelled.any(-1) if labelled.ndim > 1 + by_frame else labelled
 
 
 def _rows(answer: Tensor, labelled: Tensor) -> Tensor:
-    """The answers [R, outputs] where ``said`` is True; padding may make either longer."""
+    """The answers [R, outputs] where ``labelled`` is True; padding may make either longer."""
     if labelled.ndim == 1:
         return answer[labelled.cpu()]
     length = answer.shape[1]

@@ -1,4 +1,4 @@
-"""How far a model's confidence can be trusted."""
+"""Calibration of a model's confidence."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ import torch
 from torch import Tensor
 
 BINS = 15
-"""Equal parts of 0..1, as in the papers, for every expected calibration error and reliability diagram."""
+"""Number of bins of 0..1, as in the papers, for every expected calibration error and reliability diagram."""
 ECE_TITLE = f"ECE, {BINS} equal-width bins"
 
 
 def calibration_error(logits: Tensor, target: Tensor) -> float:
-    """The expected calibration error: how far accuracy lies from confidence, the mean over ``BINS`` equal-width bins of the
-    confidence of the answer, each weighted by its answers. There is no other in this project.
+    """The expected calibration error, the only one in this project.
+
+    The mean absolute difference of accuracy and confidence over ``BINS`` equal-width bins of the confidence, weighted by count.
 
     Args:
         logits: [N, C]; target: [N].
     """
-    # torchmetrics brings torchvision, seconds of imports for which nobody who only plays clips should wait.
+    # torchmetrics imports torchvision, which takes seconds that playing clips should not cost.
     from torchmetrics.functional.classification import multiclass_calibration_error
 
     return float(multiclass_calibration_error(logits.softmax(1), target, logits.shape[1], n_bins=BINS))
 
 
 def reliability(logits: Tensor, target: Tensor, bins: int = BINS) -> pd.DataFrame:
-    """The reliability diagram's bins: how often answers given with that confidence were right.
+    """The bins of a reliability diagram: accuracy by confidence.
 
-    The mean distance of accuracy from confidence, weighted by ``count``, is ``calibration_error``.
+    The mean absolute difference of accuracy and confidence, weighted by ``count``, is ``calibration_error``.
 
     Args:
         logits: [N, C]; target: [N].
-        bins: how many equal parts of 0..1.
+        bins: number of equal parts of 0..1.
 
     Returns:
-        A row for each bin that holds an answer: its bounds ``low`` and ``high``, the means ``confidence`` and ``accuracy``, and
-        ``count``.
+        A row for each non-empty bin: its bounds ``low`` and ``high``, the means ``confidence`` and ``accuracy``, and ``count``.
     """
     confidence, answer = logits.softmax(1).double().max(1)
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
-    # Full confidence belongs to the last bin, whose upper bound it is.
+    # Confidence 1 belongs to the last bin, whose upper bound it is.
     place = (torch.bucketize(confidence, edges, right=True) - 1).clamp(max=bins - 1)
     answers = pd.DataFrame({"bin": place.numpy(), "confidence": confidence.numpy(), "right": (answer == target).numpy()})
     groups = answers.groupby("bin")

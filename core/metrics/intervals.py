@@ -1,4 +1,4 @@
-"""How far a share, or a mean of shares, may lie from what was counted."""
+"""Confidence intervals of proportions, and of means of proportions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LEVEL = 0.95
 
 
 def wilson(right: int, count: int) -> tuple[float, float]:
-    """Wilson's interval of a share, 95 %; all of 0 to 1 where nothing was counted."""
+    """Wilson's 95 % interval of a proportion; 0 to 1 for a count of 0."""
     from scipy.stats import binomtest
 
     if count == 0:
@@ -18,14 +18,14 @@ def wilson(right: int, count: int) -> tuple[float, float]:
 
 
 def mean_of_shares(counted: Sequence[tuple[int, int]]) -> tuple[float, float]:
-    """The interval, 95 %, of a mean of independent shares, such as unweighted recall over its classes' recalls.
+    """The 95 % interval of a mean of independent proportions, such as unweighted recall over classes.
 
-    Each share's distance to its Wilson limits is squared and added up (the method of variance estimates recovery, Zou and
-    Donner 2008): unlike a bootstrap's, it has a width where a class is always or never right. Clips are taken as independent of
-    each other; those of one speaker are so less than those of several.
+    Each proportion's distances to its Wilson limits are squared and summed (the method of variance estimates recovery, Zou and
+    Donner 2008). Unlike the bootstrap's, it has a width where a class is always or never right. Clips are assumed independent;
+    those of one speaker are less so than those of several.
 
     Args:
-        counted: of each share, how many were right of how many; at least one share, none of them of nothing.
+        counted: (right, count) of each proportion; at least one, and no count of 0.
 
     >>> low, high = mean_of_shares([(5, 10), (0, 10)])
     >>> round(low, 3), round(high, 3)

@@ -1,7 +1,6 @@
-"""How good a model is: by head, and by the modalities that clips have.
+"""Metrics per head, and by the modalities that clips have.
 
-``METRICS`` is the one home of every metric: what it is called, how it is counted and written, which way is better, and where it
-is shown. A new one is an entry there.
+``METRICS`` defines every metric: name, computation, format, direction, and where it is shown. To add one, add an entry.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ Metrics = dict[str, object]
 
 @dataclass(frozen=True)
 class Answered:
-    """Rows of one head beside what is true.
+    """One head's answers and their targets.
 
     Attributes:
         values: [R, C] logits, or [R] values of one attribute.
         target: [R] class indices, or [R] values.
-        recall, f1: [classes] of those that occur among targets or answers; empty for attributes.
+        recall, f1: [classes] of those that occur among targets or predictions; empty for attributes.
         occurs: [classes] bool, which of these occur among targets.
     """
 
@@ -42,24 +41,24 @@ class Answered:
 
     @property
     def right(self) -> float:
-        """Share of the rows that are answered with their class."""
+        """Share of the rows whose predicted class is right."""
         return float((self.values.argmax(1).numpy() == self.target.numpy()).mean())
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One number that says how good answers are.
+    """One performance measure.
 
     Attributes:
-        title: at the head of a column; long: where there is room for words.
-        task: of the models that it measures.
-        count: what it is of ``Answered``; of attributes it is counted for each, and their mean is taken.
-        format: of the number in a table, and ``percent`` whether running text says it in percent.
-        better: which way is.
-        note: a sentence's part that a table of it needs.
-        tabled: whether tables of a model's metrics have it; ``compared`` those of many models, where room is scarce.
-        drawn: whether a curve over missing frames can be drawn of it.
-        by_attribute: whether papers give it for each attribute, not for their mean.
+        title: short name for columns; long: name for running text.
+        task: of the models to which it applies.
+        count: computes it from ``Answered``; for attributes it is computed for each, and averaged.
+        format: of the number in a table; ``percent``: whether text states it in percent.
+        better: which direction is better.
+        note: a clause that explains it below a table.
+        tabled: whether it is shown for one model; ``compared``: in tables of many models, where space is scarce.
+        drawn: whether it can be plotted over missing frames.
+        by_attribute: whether papers report it per attribute, not as their mean.
     """
 
     title: str
@@ -76,7 +75,7 @@ class Metric:
     by_attribute: bool = False
 
     def written(self, value: float | None) -> str:
-        """The number as tables have it; empty where there is none."""
+        """The number as formatted in tables; empty if there is none."""
         return "" if value is None else format(value, self.format)
 
     @property
@@ -85,8 +84,8 @@ class Metric:
 
 
 def concordance(values: Tensor, target: Tensor) -> float:
-    """Lin's concordance correlation of [N] and [N]; 0 where either never changes, or there is only one."""
-    # Here and below, as in ``calibration``: late, because torchmetrics takes seconds to import.
+    """Lin's concordance correlation of [N] and [N]; 0 where either is constant, or N is 1."""
+    # Imported late, here and below: torchmetrics takes seconds to import.
     from torchmetrics.functional.regression import concordance_corrcoef
 
     values, target = values.double(), target.double()
@@ -101,8 +100,8 @@ def _absolute_error(values: Tensor, target: Tensor) -> float:
     return float(mean_absolute_error(values.double(), target.double()))
 
 
-# By the name that results, cards and files know it by; tables have them in this order. Micro-F1 is accuracy where a clip has one
-# label; both names are here because papers use both, and no place shows both.
+# Keys are used in results, cards and files; tables follow this order. Micro-F1 equals accuracy where a clip has one label; papers
+# use both names, and no place shows both.
 METRICS: dict[str, Metric] = {
     "accuracy": Metric("Accuracy", "classification", lambda a: a.right, percent=True, compared=True, drawn=False),
     "micro_f1": Metric("Micro-F1", "classification", lambda a: a.right, "Micro-F1 (accuracy)", percent=True, tabled=False),
@@ -118,11 +117,11 @@ METRICS: dict[str, Metric] = {
     ),
 }  # fmt: skip
 MAIN: Mapping[Task, str] = {"classification": "macro_f1", "regression": "ccc"}
-"""The one score of a model, where there is room for one."""
+"""The main metric of a model, where there is space for one."""
 
 
 def named(task: Task) -> dict[str, Metric]:
-    """The metrics of models of that kind."""
+    """The metrics for a task."""
     return {name: metric for name, metric in METRICS.items() if metric.task == task}
 
 
@@ -133,15 +132,15 @@ def tabled(heads: Iterable[Mapping[str, object]]) -> dict[str, Metric]:
 
 
 def classification_metrics(logits: Tensor, target: Tensor) -> Metrics:
-    """The metrics of classes, and the confusion.
+    """Classification metrics and the confusion matrix.
 
-    Macro-F1 is the mean over the classes that occur among targets or answers, unweighted recall over those among targets: a class
-    that a split happens not to hold neither helps nor hurts.
+    Macro-F1 is the mean over the classes that occur among targets or predictions, unweighted recall over those among targets: a
+    class missing from a split has no effect.
 
     Args:
         logits: [N, C]; target: [N].
     """
-    # Its import takes seconds, and cards know these functions without calling them.
+    # Imported late: it takes seconds, and cards use this module without calling it.
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
     predicted, true = logits.argmax(1).numpy(), target.numpy()
@@ -155,13 +154,15 @@ def classification_metrics(logits: Tensor, target: Tensor) -> Metrics:
 
 
 def regression_metrics(values: Tensor, target: Tensor, names: Sequence[str]) -> Metrics:
-    """The metrics of attributes, CCC (goncalves2025versatile, Eq. 3; parthasarathy2020detecting, Eq. 2) and mean absolute error
-    (goncalves2025versatile, Eq. 4) among them: their mean over attributes, and each attribute's.
+    """Regression metrics: their mean over attributes, and each attribute's.
+
+    These include CCC (goncalves2025versatile, Eq. 3; parthasarathy2020detecting, Eq. 2) and mean absolute error
+    (goncalves2025versatile, Eq. 4).
 
     Args:
-        values: [R, attributes]; target: the same, NaN where nobody labelled. A row is a clip, or a frame of any clip: the CCC
-            of answers by frame is that of all frames together, as Aff-Wild2's published figures are.
-        names: of the attributes. One that nobody labelled in any row is left out.
+        values: [R, attributes]; target: the same, NaN where unlabelled. A row is a clip, or a frame of any clip: the CCC of
+            per-frame predictions is over all frames together, as in Aff-Wild2's published figures.
+        names: of the attributes. One without any label is left out.
     """
     labelled = target.isfinite()
     rows = {
@@ -177,14 +178,14 @@ def regression_metrics(values: Tensor, target: Tensor, names: Sequence[str]) -> 
 
 
 def by_head(answers: Predictions) -> dict[str, Metrics]:
-    """Metrics by head, and for the system's "decision", over all clips; a head without evidence has answered with the prior."""
+    """Metrics per head, and for the system's "decision", over all clips; heads without evidence return the prior."""
     return {head: _of_head(answers, head) for head in answers.predictions}
 
 
 def by_presence(answers: Predictions) -> dict[str, dict[str, Metrics]]:
     """Metrics by the modalities that a clip has ("audio+visual", "audio", "visual", "none"), and by head.
 
-    Groups without a clip are left out, and so are heads that have no evidence in a group.
+    Groups without clips are left out, and so are heads without evidence in a group.
     """
     there = torch.stack(list(answers.present.values()), 1)
     groups = {}
@@ -211,5 +212,5 @@ def _of_head(answers: Predictions, head: str) -> Metrics:
 def evaluate(
     model: AVModel, batches: Iterable[tuple[Batch, Tensor]], without: str | None = None, ask: Ask | None = None
 ) -> dict[str, Metrics]:
-    """Metrics by head and for the system's decision; see ``collect``."""
+    """Metrics per head and for the system's decision; see ``collect``."""
     return by_head(collect(model, batches, without, ask=ask))

@@ -1,4 +1,4 @@
-"""The interface between models and everything else: what a model declares, and what it returns."""
+"""The contract of a model: what it declares (``ModelSpec``), and what it returns (``ModelOutput``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Precision = Literal["fp32", "bf16"]
 
 @dataclass(frozen=True)
 class AttentionSpec:
-    """An attention that a model can return: ``query`` frames attend to ``key`` frames, in ``layers`` with ``heads`` each."""
+    """An attention that a model can return: ``query`` frames attend to ``key`` frames."""
 
     name: str
     query: str
@@ -36,22 +36,21 @@ class ModelSpec:
     """What a model declares. The app shows the views that apply to the spec.
 
     Attributes:
-        system: the name of the model in the registry.
-        inputs: modality -> number of features per frame.
+        system: the model's name in the registry.
+        inputs: modality -> features per frame.
         labels: the classes in the order of the logits, or the attributes (arousal, valence, sentiment) of a regression.
         heads: names of the predictions, the main one first.
         modalities: head -> the modalities that it uses.
-        decision: the heads whose mean logits are the system's decision.
-        embeddings: names of the clip-level vectors, for maps.
-        shared: for layers that both modalities pass through, the names of their embeddings (audio, visual) after each layer, from
-            the first to the last; the layers' input comes first if the model returns it (goncalves2025versatile, Fig. 4).
-        reference: None if a clip has one prediction, [B, outputs]. Otherwise the modality with one prediction per frame,
-            [B, T, outputs]: frame i of every other modality belongs to its frame i (``Stream.resampled``), and T is the length of
-            the longest.
-        loss_weights: head -> lambda in training; empty if all have the same weight.
-        absence: modality -> what replaces absent frames (zeros, noise, mean, forward-fill, mask) in a plugin's network; empty for
-            systems with presence masks.
-        features: modality -> feature set (``core.features.sets``), if it is not the default.
+        decision: the heads whose mean logits are the system's answer.
+        embeddings: names of the vectors that a map can show.
+        shared: (audio, visual) embedding names after each layer that both modalities pass through, first to last, starting with
+            the layers' input where the model returns it (goncalves2025versatile, Fig. 4).
+        reference: None where a clip gets one prediction, [B, outputs]. Otherwise the modality whose frames get one each,
+            [B, T, outputs]; the other modalities are resampled to its frames (``Stream.resampled``), and T is the longest.
+        loss_weights: head -> lambda in training; empty weighs all heads equally.
+        absence: modality -> how absent frames are imputed (zeros, noise, mean, forward-fill, mask) for a wrapped network; empty
+            for models that handle absence themselves.
+        features: modality -> feature set (``core.features.sets``), where it is not the default.
     """
 
     system: str
@@ -70,15 +69,15 @@ class ModelSpec:
     absence: Mapping[str, str] = field(default_factory=dict)
 
     def readable(self, prediction: Tensor) -> Tensor:
-        """Logits [..., outputs] as probabilities; the values of a regression as they are."""
+        """Probabilities for logits [..., outputs] of a classifier; a regression's values unchanged."""
         return prediction.softmax(-1) if self.task == "classification" else prediction
 
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """Attention weights [B, heads, Tq, Tk] of one layer; absent keys have weight 0.
+    """Attention weights [B, heads, Tq, Tk] of one layer; 0 at absent keys.
 
-    Rows of present queries sum to 1 over the present keys, or are 0 if the clip has no present key.
+    Rows of present queries sum to 1 over present keys; all rows are 0 where a clip has no keys.
     """
 
     name: str
@@ -90,14 +89,13 @@ class AttentionMap:
 
 @dataclass(frozen=True)
 class PlaceAttention:
-    """A model's own spatial attention, or its channel attention shown where those channels are active, per head.
+    """A model's own attention over places in the picture, or over channels mapped to where they are active, per head.
 
     Attributes:
         name: "spatial" or "channel".
-        over: what the attention is over, as shown to users.
-        count: the number of positions or channels.
-        maps: [B, heads, N, h, w], at least 0; N equal parts of the present frames, in order. Zeros for a clip without any.
-        spread: [B, heads, N], the effective number of attended positions or channels: the exponential of the entropy.
+        over: what is attended to, as shown to the user.
+        maps: [B, heads, N, h, w], >= 0, for N equal parts of the present frames, in order. Zeros for a clip without frames.
+        spread: [B, heads, N], how many of ``count`` items the attention covers: the exponential of its entropy.
     """
 
     name: str
@@ -112,12 +110,12 @@ class ModelOutput:
     """What a model returns.
 
     Attributes:
-        predictions: head -> logits, or values, [B, outputs] ([B, T, outputs] with a reference). A head without evidence
-            returns the prior.
-        evidence: head -> [B] bool, False if none of the head's modalities has a present frame.
+        predictions: head -> logits or values [B, outputs] ([B, T, outputs] with a reference). A head without evidence returns the
+            prior.
+        evidence: head -> [B] bool, False where none of the head's modalities has a present frame.
         embeddings: name -> [B, D].
         attention: empty unless requested.
-        reconstruction: modality -> [B, D], for systems that reconstruct their input.
+        reconstruction: modality -> [B, D] where the model reconstructs its input.
     """
 
     predictions: Mapping[str, Tensor]
@@ -128,17 +126,15 @@ class ModelOutput:
 
 
 class AVModel(nn.Module):
-    """Base class of every system: a subclass passes its config and spec, and implements ``presets`` and ``forward``.
+    """Base class of every model. A subclass provides config and spec, and implements ``presets`` and ``forward``.
 
-    ``prior`` is the prediction without any input: the log-probability of each class, or the mean of each attribute. Training sets
-    it from the training set.
+    ``prior`` is the answer without input: each class's log-probability, or each attribute's mean. Training sets it from the
+    training set.
 
-    ``precision`` is the precision of matrix products in inference: "fp32", or "bf16" (see ``core.inference.precision``), with
-    weights and outputs in float32.
+    ``precision`` of inference: "fp32" or "bf16" (see ``core.inference.precision``). Weights and outputs stay float32.
 
-    ``look_at`` maps a pixel modality to the layer that explanations use: feature maps [N, K, H, W], video feature maps
-    [N, K, T, H, W] or tokens [N, T, K]. Without one, explanations use the pixels.
-    """
+    ``look_at``: modality -> the layer that explanations read, for modalities given as pixels. It returns maps [N, K, H, W], maps
+    over time [N, K, T, H, W] or tokens [N, T, K]. Without one, explanations read the pixels."""
 
     config_type: type
     prior: Tensor
@@ -154,17 +150,17 @@ class AVModel(nn.Module):
 
     @classmethod
     def presets(cls) -> Mapping[str, Any]:
-        """Configs by preset name: ``paper`` has the published sizes; ``demo`` is small, for the demo feature sets."""
+        """The named configs: ``paper`` has the published sizes; ``demo`` is small and fits this project's features."""
         raise UserError(f"{cls.__name__} has no presets: name one that has, or build it from its config.")
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:
-        """The model of a preset, with some fields of its config changed."""
+        """The model of a named preset, with some config fields replaced."""
         return cls(replace(choose_preset(cls.presets(), name), **changes))  # type: ignore[call-arg]
 
     @classmethod
     def sized(cls, dims: Mapping[str, int]) -> dict[str, Any]:
-        """The config fields for features of other widths, ``dims``: modality -> number of features per frame."""
+        """The config fields that fit the model to other feature widths; ``inputs``: modality -> features per frame."""
         return {f"{modality}_dim": dim for modality, dim in dims.items()}
 
     def __call__(self, *args: Any, **options: Any) -> Any:
@@ -175,17 +171,17 @@ class AVModel(nn.Module):
         return _in_float32(output)
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
-        """Run the model on a batch; ``attention=True`` also returns the weights of every layer and attention head."""
+        """Run the model on a batch. ``attention=True`` also returns the weights of every layer and head."""
         raise TypeError(f"{type(self).__name__} does not implement the contract: it has no forward")
 
     def places(self, batch: Batch) -> tuple[PlaceAttention, ...]:
-        """The model's own spatial and channel attention; empty if it has none."""
+        """The model's own attention over places in the pictures; empty if it has none."""
         return ()
 
     def answers(self, logits: Mapping[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Logits per head, replaced by the prior if a head has no evidence; and the evidence per head, [B] bool.
+        """Logits per head, with the prior where a head has no evidence, and the evidence [B].
 
-        Public code (``variant="code"``) has no presence masks: zeros count as evidence like any other values.
+        The papers' public code (``variant="code"``) has no notion of absence: zeros count as evidence.
         """
         zeros_count = getattr(self.config, "variant", "paper") == "code"
         seen = {name: torch.ones_like(mask[:, 0]) if zeros_count else mask.any(1) for name, mask in batch.present.items()}
@@ -193,8 +189,7 @@ class AVModel(nn.Module):
         return {h: torch.where(_like(evidence[h], v), v, self.prior) for h, v in logits.items()}, evidence
 
     def decide(self, output: ModelOutput) -> Tensor:
-        """The system's decision, of the same shape as the heads' logits: their mean over the deciding heads with evidence, or the
-        prior if there is none."""
+        """The system's answer, shaped like a head's: the mean over the deciding heads that have evidence, else the prior."""
         heads = self.spec.decision
         logits = torch.stack([output.predictions[h] for h in heads])
         weight = torch.stack([_like(output.evidence[h], logits[0]) for h in heads]).to(logits)
@@ -204,7 +199,7 @@ class AVModel(nn.Module):
 
 
 def over_clip(answer: Tensor, batch: Batch) -> Tensor:
-    """Frame-level predictions [B, T, outputs] averaged over present frames to [B, outputs]; clip-level ones unchanged."""
+    """Per-frame predictions [B, T, outputs] as one per clip [B, outputs]: the mean over present frames. Others are unchanged."""
     if answer.ndim == 2:
         return answer
     there = torch.stack(list(batch.synchronous().present.values())).any(0)[:, : answer.shape[1]].to(answer.device)
@@ -214,7 +209,7 @@ def over_clip(answer: Tensor, batch: Batch) -> Tensor:
 
 
 def _in_float32(output: ModelOutput) -> ModelOutput:
-    """The output in float32, so that later code does not depend on the model's precision."""
+    """Cast the outputs to float32, so that callers need not know the model's precision."""
     return ModelOutput(
         {name: value.float() for name, value in output.predictions.items()},
         output.evidence,
@@ -225,12 +220,12 @@ def _in_float32(output: ModelOutput) -> ModelOutput:
 
 
 def _like(rows: Tensor, values: Tensor) -> Tensor:
-    """[B] reshaped to broadcast over [B, ...]."""
+    """Reshape [B] to broadcast over [B, ...]."""
     return rows.view(-1, *[1] * (values.ndim - 1))
 
 
 def choose_preset(presets: Mapping[str, T], name: str) -> T:
-    """One of a system's presets.
+    """A system's preset by name.
 
     Raises:
         UserError: when there is none of that name.

@@ -15,18 +15,18 @@ from affectscope.core import models
 from affectscope.core.models.base import MODELS
 from affectscope.core.models.blocks.resnet import ResNet3D
 
-# A file in this room registers its system by its decorator alone.
+# Importing a file of this package registers its system.
 for _file in iter_modules(models.__path__):
     import_module(f"{models.__name__}.{_file.name}")
 
-# Parts that were published alone, as they were: (name, preset) -> how to build it.
+# Parts that were published separately: (name, preset) -> how to build it.
 BACKBONES: dict[tuple[str, str], Callable[[], nn.Module]] = {
     ("resnet3d", "101-kinetics400"): partial(ResNet3D, 101, classes=400),
 }
 
 
 def rows() -> list[dict[str, Any]]:
-    """One row for each name, preset and variant, and each backbone: parameters in all and by part."""
+    """One row for each name, preset and variant, and each backbone: total parameters, and by part."""
     systems = [
         _row(name, preset, variant, partial(MODELS[name].preset, preset, **({"variant": variant} if variant != "paper" else {})))
         for name in MODELS

@@ -1,4 +1,4 @@
-"""What a model wants of a clip: its own modalities, on the scale of training, on the frames of its reference modality."""
+"""A clip's streams as model input: the model's modalities, normalised, on the frames of its reference modality."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from affectscope.core.streams import Stream, on_reference
 
 @dataclass(frozen=True)
 class Normaliser:
-    """Means and standard deviations [D] by modality, over the present frames of the training set."""
+    """Means and standard deviations [D] per modality, over the present frames of the training set."""
 
     mean: Mapping[str, Tensor] = field(default_factory=dict)
     std: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __call__(self, modality: str, values: Tensor) -> Tensor:
-        """z-normalise [..., D] and cut at 20 standard deviations; a modality without statistics stays as it is."""
+        """z-normalise [..., D] and clip at 20 standard deviations. A modality without statistics is unchanged."""
         if modality not in self.mean:
             return values
         z = (values - self.mean[modality].to(values)) / self.std[modality].to(values)
-        # One absurd feature would otherwise become an infinite answer.
+        # One absurd feature would otherwise give an infinite output.
         return z.clamp(-20, 20)
 
     def apply(self, modality: str, values: Tensor) -> None:
-        """The same in place, without memory for what lies between."""
+        """The same in place, to save memory."""
         if modality in self.mean:
             values.sub_(self.mean[modality].to(values)).div_(self.std[modality].to(values)).clamp_(-20, 20)
 
 
 def model_streams(streams: Mapping[str, Stream], spec: ModelSpec, normaliser: Normaliser) -> dict[str, Stream]:
-    """A clip's streams as a model wants them: its own modalities, normalised, on the frames of its reference where it has one."""
+    """The streams that the model takes, normalised, on the frames of its reference modality if it has one."""
     own = on_its_reference(streams, spec)
     return {n: Stream(normaliser(n, torch.from_numpy(s.values)).numpy(), s.times, s.present) for n, s in own.items()}
 
 
 def on_its_reference(streams: Mapping[str, Stream], spec: ModelSpec) -> dict[str, Stream]:
-    """A clip's streams that a model takes, on the frames of its reference modality where it has one."""
+    """The streams that the model takes, on the frames of its reference modality if it has one."""
     own = {name: streams[name] for name in spec.inputs if name in streams}
     for name, stream in own.items():
         given, dim = stream.values.shape[1], spec.inputs[name]

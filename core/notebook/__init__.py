@@ -1,1 +1,1 @@
-"""What a person notes of cases, and the report made of it."""
+"""The user's notes on cases, and the report made of them."""

@@ -1,8 +1,8 @@
-"""A person's notes on cases: one small JSON file each, in a folder that no cleaning of caches touches.
+"""Notes on cases: one small JSON file each, in a folder that is never cleaned up.
 
-A case is a clip as one model sees it. A note is written whole or not at all; two people who write on the same case do not
-overwrite each other: the second is told. What is removed moves aside and can be brought back. The version before stays beside
-each note (``core.cache.sealed``): it is read where the disk has damaged the note, and ``Note.recovered`` says so.
+A case is a clip as seen by one model. Notes are written atomically. Concurrent edits of one case do not overwrite each other: the
+second one is refused. Removed notes can be restored. The previous version is kept beside each note (``core.cache.sealed``) and
+used if the note is damaged, which ``Note.recovered`` tells.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _REMOVED = "removed"
 
 @dataclass(frozen=True)
 class Note:
-    """What somebody wrote about a case.
+    """A note on a case.
 
     Attributes:
-        corpus, clip, model: the case; names as the app knows them.
-        title: the clip's name for people.
+        corpus, clip, model: the case, by the app's names.
+        title: the clip's display name.
         link: the URL parameters that open the case as it was seen.
-        facts: what the model said then: name -> text, in the order to be read.
-        page: where it was seen, as the URL names the page; "" is the Clip page.
+        facts: the model's answers at that time: name -> text, in display order.
+        page: where it was seen, as in the URL; "" is the Clip page.
         created, changed: ISO times, UTC.
-        revision: 0 for a note that was never saved; one more with each saving.
-        recovered: whether this is the version before, as the last one was damaged on the disk; it is not stored.
+        revision: 0 for an unsaved note; incremented on each save.
+        recovered: whether this is the previous version, because the last one was damaged; not stored.
     """
 
     corpus: str
@@ -65,12 +65,12 @@ def note_id(corpus: str, clip: str, model: str) -> str:
 
 
 def find(note: str) -> Note | None:
-    """The note of that id, or None where there is none that can be read."""
+    """The note of that id, or None where none can be read."""
     return _read(_folder() / f"{note}.json") if _is_id(note) else None
 
 
 def find_all() -> tuple[list[Note], list[str]]:
-    """All notes, the last changed first, and the names of files that cannot be read: they are left where they are."""
+    """All notes, last changed first, and the names of unreadable files, which are kept."""
     paths = sorted(_folder().glob("[!.]*.json"))
     by_path = {path: _read(path) for path in paths}
     notes = sorted((note for note in by_path.values() if note), key=lambda note: (note.changed, note.id), reverse=True)
@@ -78,10 +78,10 @@ def find_all() -> tuple[list[Note], list[str]]:
 
 
 def save(note: Note) -> Note:
-    """Write a note that was read at ``note.revision``, and return it as it now is.
+    """Save a note that was read at ``note.revision``. Returns its new version.
 
     Raises:
-        UserError: when somebody else has changed the case's note since, or when it is too long.
+        UserError: when the note was changed by somebody else since, or is too long.
     """
     tags = tuple(dict.fromkeys(tag.strip() for tag in note.tags if tag.strip()))
     if len(note.text) > LONGEST or len(tags) > MOST_TAGS or any(len(tag) > LONGEST_TAG for tag in tags):
@@ -100,24 +100,24 @@ def save(note: Note) -> Note:
 
 
 def remove(note: str) -> None:
-    """Put a note aside; ``restore`` brings it back."""
+    """Remove a note; ``restore`` can undo it."""
     if not _is_id(note):
         return
     aside = _folder() / _REMOVED
     aside.mkdir(parents=True, exist_ok=True)
     with locked(_folder()):
         path = _folder() / f"{note}.json"
-        # The version before goes first: it must never be alone where the note was.
+        # Move the previous version first: it must never be the only one left.
         for file in (sealed.previous(path), path):
             if file.is_file():
                 os.replace(file, aside / file.name)
 
 
 def restore(note: str) -> None:
-    """Bring a removed note back.
+    """Restore a removed note.
 
     Raises:
-        UserError: when it is not there, or the case has another note by now.
+        UserError: when it is gone, or the case has another note by now.
     """
     if not _is_id(note):
         raise UserError("There is no such note to bring back.")
@@ -134,7 +134,7 @@ def restore(note: str) -> None:
 
 
 def tags_of(notes: Iterable[Note]) -> list[str]:
-    """Every tag in use, in the alphabet's order."""
+    """Every tag in use, sorted."""
     return sorted({tag for note in notes for tag in note.tags}, key=str.casefold)
 
 
@@ -143,7 +143,7 @@ def _folder() -> Path:
 
 
 def _is_id(note: str) -> bool:
-    """An id becomes a file's name: one with a path in it is no id."""
+    """Ids are used as file names, so they must not contain a path."""
     return note.isascii() and note.isalnum()
 
 
@@ -158,5 +158,5 @@ def _read(path: Path) -> Note | None:
         note = Note(**fields, tags=tuple(map(str, content["tags"])), revision=int(content["revision"]), recovered=recovered)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    # Somebody may have copied a file by hand: a case has one note, under its own name.
+    # A copied file does not count: a case has one note, under its own name.
     return note if note.id == path.stem else None

@@ -1,6 +1,6 @@
-"""The notebook as something to send: a page of HTML, Markdown with its pictures in a zip, a table.
+"""The report of notes: an HTML page, Markdown with pictures in a zip, and a table.
 
-Names, labels and notes are text: none of them becomes markup in any of the three.
+Names, labels and notes are escaped in all three.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _POLICY = (
     f"default-src 'none'; img-src data:; media-src data:; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
 )
 _PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-# What CommonMark, and GitHub's extensions of it, read as markup: anywhere, and where a line begins.
+# Markup in CommonMark and GitHub's extensions: anywhere, and at the start of a line.
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>|~$&#!:@^]|(?<=www)\.)")
 _START = re.compile(r"^(\d*)([-+=.)])")
 
 
 @dataclass(frozen=True)
 class State:
-    """The clip in one state, and what the system's decision is then.
+    """The clip in one state, and the system's decision for it.
 
     Attributes:
-        title: what was taken away, in words.
+        title: what was removed, in words.
         outputs: class -> probability, or attribute -> value.
     """
 
@@ -51,20 +51,20 @@ class State:
 
 @dataclass(frozen=True)
 class Entry:
-    """A note with what the report adds.
+    """A note with the report's additions.
 
     Attributes:
-        url: where the case opens.
+        url: opens the case.
         picture: a PNG, or None.
-        caption: what the picture shows, or why there is none.
-        states: the clip whole, and with something taken away.
+        caption: of the picture, or why there is none.
+        states: the whole clip, and with something removed.
         classes: whether the states hold probabilities.
-        truth: the true label, where it is known.
+        truth: the true label, if known.
         strips: the lanes, title and PNG.
-        clip: the clip itself, an MP4, where it is to be part of the report.
-        caution: what to bear in mind of the model.
-        why: what the answer rests on, a sentence.
-        reasons: tables of the numbers that it rests on: title, columns, rows.
+        clip: the clip itself, an MP4, if included.
+        caution: warning about the model.
+        why: the sentence of ``core.why``.
+        reasons: tables of the numbers behind it: title, columns, rows.
     """
 
     note: Note
@@ -86,7 +86,7 @@ class Entry:
 
     @property
     def needs(self) -> str:
-        """What must be there for the link to open the case."""
+        """What has to exist for the link to open the case."""
         return (
             f"The link needs the corpus {self.note.corpus or 'of that name'} and the model {self.note.model} where the app runs."
         )
@@ -105,7 +105,7 @@ class Entry:
 
     @property
     def bars(self) -> list[tuple[str, str, list[tuple[str, float, bool]]]]:
-        """A row a class or attribute: name, colour, and for each state its text, its share of the bar, and whether it leads."""
+        """A row per class or attribute: name, colour, and per state its text, the bar's length, and whether it leads."""
         names = list(self.states[0].outputs) if self.states else []
         return [
             (name, f"#{class_hex(name, i)}", [self._bar(state.outputs, name) for state in self.states])
@@ -119,12 +119,12 @@ class Entry:
 
 
 def case_url(root: str, note: Note) -> str:
-    """The address that opens a case: the app's own, with the selection in it."""
+    """The URL that opens a case: the app's, with the selection."""
     return f"{root.rstrip('/')}/{quote(note.page, safe='')}?{urlencode(note.link)}"
 
 
 def strongest(timeline: Timeline, heatmap: str) -> float:
-    """The time at which a heatmap is strongest, of those with a face; the middle of the clip where there is no heatmap."""
+    """The time of a heatmap's maximum, among frames with a face; the middle of the clip without a heatmap."""
     chosen = next((drawn for drawn in timeline.heatmaps if drawn.id == heatmap), None)
     faces = np.isfinite(timeline.boxes).all(1) if len(timeline.boxes) else np.zeros(0, bool)
     if chosen is None or not faces.any():
@@ -134,10 +134,10 @@ def strongest(timeline: Timeline, heatmap: str) -> float:
 
 
 def html(entries: Sequence[Entry], title: str, lead: str = "", local: bool = False) -> str:
-    """One page that needs no other file and runs no script.
+    """One standalone page without scripts.
 
     Args:
-        local: whether the links lead to the machine that writes the report, and work there only.
+        local: whether the links only work on the machine that writes the report.
     """
     cautions = list(dict.fromkeys(entry.caution for entry in entries if entry.caution))
     return _PAGES.get_template("report.html").render(
@@ -146,7 +146,7 @@ def html(entries: Sequence[Entry], title: str, lead: str = "", local: bool = Fal
 
 
 def markdown(entries: Sequence[Entry], title: str, lead: str = "") -> str:
-    """CommonMark; picture number N is ``pictures/N.png``, counted from 1, and ``numbers/N.md`` what its sentence rests on."""
+    """CommonMark with ``pictures/N.png`` and ``numbers/N.md`` (the numbers behind the sentence), N counted from 1."""
     lines = [f"# {escaped(title)}", "", escaped(lead), ""]
     for number, entry in enumerate(entries, 1):
         note = entry.note
@@ -169,7 +169,7 @@ def markdown(entries: Sequence[Entry], title: str, lead: str = "") -> str:
 
 
 def markdown_numbers(entry: Entry) -> str:
-    """The tables that a case's sentence rests on."""
+    """The tables behind a case's sentence."""
     lines = [f"# {escaped(entry.note.title or entry.note.clip)}", "", escaped(entry.why)]
     for title, columns, rows in entry.reasons:
         lines += ["", f"## {escaped(title)}", "", _row(columns), _row(["---"] * len(columns), plain=True), *map(_row, rows)]
@@ -190,7 +190,7 @@ def markdown_zip(entries: Sequence[Entry], title: str, lead: str = "") -> bytes:
 
 
 def table_csv(entries: Sequence[Entry]) -> str:
-    """A row a note. A text that a spreadsheet would take for a formula is put behind an apostrophe."""
+    """A row per note. Texts that a spreadsheet would read as formulas are prefixed by an apostrophe."""
     names = list(dict.fromkeys(name for entry in entries for name in entry.note.facts))
     columns = ["title", "corpus", "clip", "model", "tags", "note", *names, "created", "changed", "link"]
     buffer = io.StringIO()
@@ -206,7 +206,7 @@ def table_csv(entries: Sequence[Entry]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text on one line of Markdown, none of it markup."""
+    """Text escaped for one line of Markdown."""
     return _START.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", " ".join(text.split())))
 
 
@@ -226,6 +226,6 @@ def _data_url(mime: str, data: bytes | None) -> str:
 
 
 def _quoted(text: str) -> list[str]:
-    """A backslash at its end keeps a line's break; at a paragraph's end it would be seen."""
+    """A backslash at a line's end keeps the line break; at a paragraph's end it would be visible."""
     lines = [escaped(line) for line in text.splitlines()]
     return [f"{line}\\" if line and following else line for line, following in zip(lines, [*lines[1:], ""], strict=True)]

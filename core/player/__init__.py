@@ -1,15 +1,15 @@
 """The player's browser code: a video, its heatmap and its lanes on one clock, drawn from a Timeline's bytes.
 
-It needs no server and no framework. A page that holds ``html()`` and ``css()`` runs, in one module,
+It needs no server and no framework. A page that contains ``html()`` and ``css()`` runs, in one module,
 
     const player = mount(element)                 // any element around the html
-    player.report = (view) => …                   // called when a person changed what is shown; may be left out
+    player.report = (view) => …                   // optional; called when the user changes the view
     follow(player, { clip_url, timeline_url, timeline, view, options })
 
-``timeline``, an ArrayBuffer or Uint8Array, stands for what would be fetched from ``timeline_url``, which is then only its
-name; ``clip_url`` may be a data: or blob: URL. ``view`` and ``options`` are those of ``app.player.player``. ``follow`` may be
-called again with other data at any time, ``unmount(player)`` ends it. Colours are Streamlit's theme where there is one; elsewhere
-they follow the page's ``color-scheme``.
+``timeline``, an ArrayBuffer or Uint8Array, replaces the content of ``timeline_url``, which is then only its name; ``clip_url``
+may be a data: or blob: URL. ``view`` and ``options`` are those of ``app.player.player``. ``follow`` may be called again with
+other data at any time; ``unmount(player)`` ends it. Colours are Streamlit's theme if there is one; otherwise they follow the
+page's ``color-scheme``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from affectscope.core import browser
 
 _HERE = Path(__file__).parent
 DEFAULT_VIEW: dict[str, Any] = json.loads((_HERE / "view.json").read_text(encoding="utf-8"))
-"""What the player shows where nobody chose otherwise. A time below 0 is the moment that the heatmap makes most of."""
+"""The player's default view. A time below 0 means the heatmap's strongest moment."""
 OPACITY: float = DEFAULT_VIEW["opacity"]
 THRESHOLD: float = DEFAULT_VIEW["threshold"]
 SCALE: str = DEFAULT_VIEW["scale"]

@@ -1,9 +1,8 @@
-"""How a heatmap's numbers become paint. ``tone.js`` is the same for the browser; one table of numbers tests both.
+"""Maps a heatmap's numbers to colour and opacity. ``tone.js`` does the same in the browser; one table of numbers tests both.
 
-The numbers of a map are linear, and the evidence of a clip's frames differs by orders of magnitude: on one scale that ends
-somewhere, most frames are blank and one is a solid square. So two things are told by two means. *Where* in a frame: the colour,
-each place's share of the frame's largest value, so that no frame loses its structure. *How much* in this frame: the opacity, by
-``shown`` of that largest value.
+A map's numbers are linear, and differ by orders of magnitude between frames: on one linear scale, most frames would be blank and
+one a solid square. So two channels are used. Colour shows *where* in a frame: each place relative to the frame's maximum, so that
+every frame keeps its structure. Opacity shows *how much*: ``shown`` of that maximum.
 """
 
 from __future__ import annotations
@@ -15,21 +14,21 @@ import numpy as np
 
 _CONSTANTS: dict[str, float] = json.loads((Path(__file__).parent / "tone.json").read_text(encoding="utf-8"))
 HALF: float = _CONSTANTS["half"]
-"""The share of the clip's median frame at which a frame is painted half as strongly as can be."""
+"""Evidence of half opacity, in units of the clip's median frame."""
 FULL: float = _CONSTANTS["full"]
-"""The share of a frame's largest value, counted from the threshold, from which the colour covers as much as it may."""
+"""The share of a frame's maximum, counted from the threshold, from which coverage is full."""
 SCALES = ("clip", "frame")
 
 
 def shown(evidence: np.ndarray, scale: str = "clip") -> np.ndarray:
-    """How strongly each frame is painted, [F] 0..1, in the order of their evidence; 0 where there is none.
+    """The opacity of each frame, [F] 0..1, increasing with evidence; 0 without evidence.
 
-    By frame all are painted alike. By clip it is the extended tone curve of Reinhard et al. 2002 (Photographic tone reproduction,
-    Eq. 4), u (1 + u / w²) / (1 + u) for evidence u in units of half the median frame's: 1 for the strongest, w, and never before
-    it, however far that lies from the others.
+    "frame" gives all frames the same opacity. "clip" is the extended tone curve of Reinhard et al. 2002 (Photographic tone
+    reproduction, Eq. 4), u (1 + u / w²) / (1 + u) for evidence u in units of half the median frame's: 1 only for the strongest
+    frame, w, however far it is from the others.
 
     Args:
-        evidence: [F], the largest value of each frame's map, in any unit; NaN where there is no map.
+        evidence: [F], each frame's maximum, in any unit; NaN where there is no map.
         scale: one of ``SCALES``.
     """
     there = np.nan_to_num(evidence) > 0
@@ -40,9 +39,9 @@ def shown(evidence: np.ndarray, scale: str = "clip") -> np.ndarray:
 
 
 def cover(shares: np.ndarray, threshold: float) -> np.ndarray:
-    """How much of the picture is covered where a place has this share of its frame's largest value, 0..1.
+    """How much of the picture is covered at a given share of the frame's maximum, 0..1.
 
-    Nothing is up to the threshold, and all that may be from ``FULL`` on.
+    Zero up to the threshold, full from ``FULL`` on.
 
     Args:
         shares: 0..1, of any shape.

@@ -1,1 +1,1 @@
-"""Other people's code, which a person has named: where it is imported, what became of it, and what it is made of."""
+"""Plugins, that is user code: importing it, reporting its errors, and hashing its sources."""

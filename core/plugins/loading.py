@@ -1,7 +1,7 @@
-"""Plugins: Python files and modules that a person names, imported once in every process that the product starts.
+"""Plugins: Python files and modules that the user names, imported once in each of the product's processes.
 
-To name one is a person's act: ``--plugin`` on the command line, the environment variable ``AFFECTSCOPE_PLUGINS``, or the
-entry-point group ``affectscope.plugins`` of a package that they installed. What is dropped in a browser never gets here.
+Only the user can name one: by ``--plugin`` on the command line, the environment variable ``AFFECTSCOPE_PLUGINS``, or an installed
+package's entry point in ``affectscope.plugins``. Files dropped in a browser never get here.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ class Trouble:
 
 
 _LOCK = threading.RLock()
-# What was tried in this process, by name; None where it went well.
+# Import results in this process, by name; None means success.
 _TRIED: dict[str, Trouble | None] = {}
 
 
 def name(plugin: str = "") -> None:
-    """Name a plugin, for this process and all that it starts. Paths become absolute, as those start in other folders.
+    """Add a plugin for this process and its children. Paths become absolute, because children run in other folders.
 
     Args:
-        plugin: a file, a package's folder, or a module's dotted name; nothing only makes absolute what was named before.
+        plugin: a file, a package's folder, or a module's dotted name. If empty, only existing paths are made absolute.
     """
     settled = dict.fromkeys(map(_settled, [*named(), *([plugin] if plugin else [])]))
     if settled:
@@ -52,33 +52,33 @@ def name(plugin: str = "") -> None:
 
 
 def named() -> list[str]:
-    """What was named by ``name`` or in the environment."""
+    """The plugins added by ``name`` or in the environment."""
     return [file for file in os.environ.get(NAMED, "").split(os.pathsep) if file]
 
 
 def load() -> tuple[Trouble, ...]:
-    """Import what was named and is not imported yet; whatever fails is told of, and the rest goes on.
+    """Import the plugins that are not imported yet. One that fails is reported, and the others are still imported.
 
     Returns:
-        All that failed in this process, now or before.
+        All failures in this process, now or before.
     """
     with _LOCK:
         name()
         for plugin in [*named(), *_installed()]:
             if plugin not in _TRIED:
-                # A plugin may itself ask for models, which loads plugins.
+                # Set before the import: a plugin may itself load models, which loads plugins.
                 _TRIED[plugin] = None
                 _TRIED[plugin] = _import(plugin)
         return troubles()
 
 
 def troubles() -> tuple[Trouble, ...]:
-    """What could not be imported in this process."""
+    """The plugins that failed to import in this process."""
     return tuple(trouble for trouble in _TRIED.values() if trouble is not None)
 
 
 def loaded() -> tuple[str, ...]:
-    """What was imported in this process."""
+    """The plugins that were imported in this process."""
     return tuple(plugin for plugin, trouble in _TRIED.items() if trouble is None)
 
 
@@ -96,7 +96,7 @@ def _installed() -> tuple[str, ...]:
 
 
 def _import(plugin: str) -> Trouble | None:
-    # What it prints must not come between the lines of JSON of a command.
+    # Its prints must not mix with a command's JSON lines.
     try:
         with redirect_stdout(sys.stderr):
             if _is_path(plugin):
@@ -116,7 +116,7 @@ def _import_path(path: Path) -> ModuleType:
     if not file.is_file():
         what = f"{path} is a folder without an __init__.py" if path.is_dir() else f"There is no file {path}"
         raise UserError(f"{what}: name a plugin's Python file.")
-    # Last, so that nothing beside it stands in for a module of Python's or ours.
+    # Appended, so that files beside the plugin cannot shadow the standard library's modules or ours.
     folder = str(path.parent)
     if folder not in sys.path:
         sys.path.append(folder)
@@ -126,7 +126,7 @@ def _import_path(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise UserError(f"{path} is no Python file: a plugin's name ends in .py.")
     module = util.module_from_spec(spec)
-    # Pickles and dataclasses look for a class's module here.
+    # Pickling and dataclasses look up a class's module here.
     sys.modules[called] = module
     try:
         spec.loader.exec_module(module)

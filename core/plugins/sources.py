@@ -1,4 +1,4 @@
-"""What a plugin is made of: its file, and whatever of its own folder it imports. Kept answers are keyed by all of it."""
+"""The sources of a plugin: its file and what it imports from its own folder. They are part of its cache keys."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from functools import cache
 from pathlib import Path
 
 _OURS = "affectscope"
-# Of a plugin that lies among thousands of files: what it imports of them is a part.
+# A bound for plugins among thousands of files, most of which they do not import.
 _MOST = 500
 
 
 @cache
 def digest(file: str) -> str:
-    """Hash of a plugin's sources as they were when this process first asked; what it imported is no newer."""
+    """Hash of a plugin's sources, computed once per process, so that it matches the code that was imported."""
     total = hashlib.sha256()
     for path in sources(Path(file)):
         total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -23,7 +23,7 @@ def digest(file: str) -> str:
 
 
 def sources(file: Path) -> list[Path]:
-    """The file, and every file under its folder that it imports, directly or through another."""
+    """The file, and every file in its folder that it imports, directly or indirectly."""
     root = _root(file)
     seen, waiting = {file: None}, [file]
     while waiting and len(seen) < _MOST:
@@ -36,7 +36,7 @@ def sources(file: Path) -> list[Path]:
 
 
 def _root(file: Path) -> Path:
-    """Where Python looks for what the file imports: its folder, or of a package's part that above the package."""
+    """The folder from which Python resolves the file's imports: its own, or for a file in a package the package's parent."""
     folder = file.parent
     while (folder / "__init__.py").is_file():
         folder = folder.parent

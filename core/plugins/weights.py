@@ -1,4 +1,4 @@
-"""Weights that a person names for a plugin's model, in place of those that the plugin names, in every process that starts."""
+"""Weights that the user chose for a plugin's model, instead of the plugin's own, in this process and its children."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ NAMED = "AFFECTSCOPE_WEIGHTS"
 
 
 def named() -> dict[str, Path]:
-    """Model -> the path of its weights, as named by ``name`` or in the environment."""
+    """Model -> path of its weights, as added by ``name`` or in the environment."""
     pairs = (pair.partition("=") for pair in os.environ.get(NAMED, "").split(os.pathsep) if pair)
     return {model: Path(path).expanduser() for model, equals, path in pairs if equals}
 
 
 def name(pair: str) -> str:
-    """Name weights, for this process and all that it starts.
+    """Set a model's weights, for this process and its children.
 
     Args:
         pair: MODEL=PATH.
@@ -27,7 +27,7 @@ def name(pair: str) -> str:
         The model.
 
     Raises:
-        UserError: when it is no such pair, or nothing lies there.
+        UserError: when it is not such a pair, or the path does not exist.
     """
     model, equals, path = pair.partition("=")
     place = Path(path).expanduser()
@@ -35,7 +35,7 @@ def name(pair: str) -> str:
         raise UserError(f"--weights {shown(pair)} should read MODEL=PATH, such as my-net=my_net.safetensors.")
     if not place.exists():
         raise UserError(f"There is nothing at {shown(str(place), 300)}: check the path of the weights of {shown(model)}.")
-    # Those that start stand in other folders.
+    # Child processes run in other folders.
     pairs = {known: file.absolute() for known, file in named().items()} | {model: place.absolute()}
     os.environ[NAMED] = os.pathsep.join(f"{known}={file}" for known, file in pairs.items())
     return model

@@ -1,4 +1,4 @@
-"""One HTML file of a case that opens from disk, without a server and without a network: see ``page``."""
+"""Exports a case as one standalone HTML file, which needs no server or network: see ``page``."""
 
 from affectscope.core.takehome.gather import clip_grid, compact, light
 from affectscope.core.takehome.page import Home, Model, page

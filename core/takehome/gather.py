@@ -1,4 +1,4 @@
-"""What goes into the file that has to be computed or encoded first."""
+"""Computes and encodes the parts of the exported file."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from affectscope.core.media import browser_copy, encode, probe, read_frames, rea
 from affectscope.core.perturbation import Perturbation
 from affectscope.core.timeline.timeline import Matrix, Timeline
 
-# In base64 a clip grows by a third: beyond this size that alone would be more than a megabyte.
+# Base64 adds a third; above this size, that alone is more than a megabyte.
 _LARGE = 3 << 20
 _SIDE = 960
-# Of large models the maps of cross-modal attention are most of a timeline: beyond this size they are shown with fewer cells.
+# Cross-modal attention is most of a large model's timeline; above this size its resolution is reduced.
 _HEAVY = 3 << 20
 _CELLS = 96
 
@@ -34,12 +34,12 @@ def clip_grid(
     """The model's answers to a clip at every share of audio and visual frames.
 
     Args:
-        change: which frames go and what stands in their place; at random and absent if left out.
-        track: the sound track that is heard, counted from 1; the first with sound if left out.
-        face: whose face is read, counted from 1; the largest and longest seen if left out.
+        change: pattern and imputation; default: random and absent.
+        track: the audio track, counted from 1; default: the first that has sound.
+        face: the analysed face, counted from 1; default: the largest and longest seen.
 
     Raises:
-        UserError: when the file cannot be played.
+        UserError: when the file cannot be decoded.
     """
     report = progress or (lambda stage, share: None)
     extraction = extract(media, analyzer.store, report, analyzer.sets, track, face=face)
@@ -52,7 +52,7 @@ def clip_grid(
 
 
 def compact(media: Path, progress: Progress | None = None, track: int | None = None) -> bytes:
-    """The clip as browsers play it, as bytes; a large one at 960 pixels a side where that is smaller."""
+    """The bytes of a browser-playable clip; a large one is reduced to 960 pixels a side if that is smaller."""
     report = progress or (lambda stage, share: None)
     with TemporaryDirectory() as folder:
         playable = browser_copy(
@@ -75,7 +75,7 @@ def compact(media: Path, progress: Progress | None = None, track: int | None = N
 
 
 def light(timeline: Timeline) -> bytes:
-    """The timeline's bytes; where they are many, cross-modal attention at no more than 96 cells a side."""
+    """The timeline's bytes; if large, with cross-modal attention of at most 96 cells a side."""
     data = timeline.to_bytes()
     if len(data) <= _HEAVY:
         return data

@@ -1,7 +1,7 @@
-"""The file itself: the player's and the masking board's own code, with everything that they show written into the page.
+"""The exported page: the code of the player and the masking board, with all their data embedded.
 
-The page asks for nothing: its policy lets exactly its own script and style run, and pictures and media come out of the file. What
-is large is gzip in base64, which the browser undoes (DecompressionStream). Names, labels and cards are text.
+The page loads nothing: its policy only allows its own script and style, and embedded media. Large data is gzip in base64, decoded
+by the browser (DecompressionStream). Names, labels and cards are escaped.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Model:
     """One model of the case.
 
     Attributes:
-        grid: its answers at every share of sound and picture, ``Grid.to_json``; empty where nobody asked.
-        change: which frames go in that grid, and what stands in their place.
-        why: what its answer rests on, where somebody asked.
-        trust: how far its explanations can be trusted, as ``core.trust.tables.rows`` has it, the shown map first; empty where
-            nobody has measured it.
+        grid: its answers at every share of sound and picture, ``Grid.to_json``; empty if not computed.
+        change: pattern and imputation of that grid.
+        why: the explanation of its answer, if computed.
+        trust: how far its explanations can be trusted, as in ``core.trust.tables.rows``, the shown map first; empty if not
+            measured.
     """
 
     predictions: Predictions
@@ -53,7 +53,7 @@ class Model:
 
     @property
     def reasons(self) -> tuple[str, tuple[Table, ...]]:
-        """The sentence, and the tables that it rests on."""
+        """The sentence, and the tables behind it."""
         return (in_words(self.why), tables(self.why, every=True)) if self.why else ("", ())
 
     @property
@@ -72,7 +72,7 @@ class Model:
 
     @property
     def metrics(self) -> tuple[list[str], list[list[str]]]:
-        """Titles of the columns, and a row for each head, the decision first."""
+        """Column titles, and a row per head, the decision first."""
         by_head = self.card.metrics if self.card else {}
         columns = tabled(by_head.values())
         ordered = sorted(by_head.items(), key=lambda pair: pair[0] != "decision")
@@ -85,16 +85,16 @@ class Model:
 
 @dataclass(frozen=True)
 class Home:
-    """A case as it is taken home.
+    """An exported case.
 
     Attributes:
-        clip: the bytes of a file that browsers play.
+        clip: the bytes of a browser-playable file.
         timeline: ``Timeline.to_bytes`` of one model, or of two merged.
-        models: one, or the two that are compared.
+        models: one, or two compared.
         explained: heatmap id -> the class that it explains.
-        truth: the true label, where it is known.
-        facts: what else the corpus knows.
-        view: what the player shows first, as ``app.player.player`` has it.
+        truth: the true label, if known.
+        facts: the corpus's other facts.
+        view: initial view, as in ``app.player.player``.
     """
 
     title: str
@@ -112,10 +112,10 @@ class Home:
 
 
 def page(home: Home, when: datetime | None = None) -> str:
-    """The whole file as text.
+    """The page as text.
 
     Args:
-        when: the date that it says it was made on; now if left out.
+        when: the stated date; default: now.
     """
     script = _script()
     styles = {"page": _read("page.css"), "player": player.css(), "board": masking.css()}
@@ -140,7 +140,7 @@ def page(home: Home, when: datetime | None = None) -> str:
 
 
 def _browser_facts(home: Home) -> dict[str, Any]:
-    """What the page's script reads."""
+    """The data for the page's script."""
     view = {k: v for k, v in home.view.items() if k not in ("stamp", "serial", "choice", "stay", "explain")}
     boards = [_board(home, number, model) for number, model in enumerate(home.models) if model.grid]
     return {
@@ -172,12 +172,12 @@ def _grids(home: Home) -> dict[str, str]:
 
 
 def _script() -> str:
-    """Player, board, and what starts them."""
+    """Player, board, and startup code."""
     return browser.script(_HERE / "page.js")
 
 
 def _json(value: Any) -> Markup:
-    """JSON that cannot end the element that it stands in."""
+    """JSON that cannot close its enclosing element."""
     return Markup(json.dumps(value, allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 

@@ -1,4 +1,4 @@
-"""The file of one model's analysis, from the clip to the page."""
+"""Writes the exported file of one model's analysis."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ def page_of(
     """The page as text.
 
     Args:
-        masking: whether it holds the masking sliders, for which the model is asked at every share of sound and picture, and why.
-        track: the sound track that is heard; the first with sound if left out.
-        target, explanation: what the analysis was asked to explain, and how; why is asked of the same, and of the same face.
+        masking: whether to include the masking sliders (which requires running the model at every share of sound and picture),
+            and why.
+        track: the audio track; default: the first that has sound.
+        target, explanation: as given to the analysis; why uses the same, and the same face.
     """
     grid = clip_grid(analyzer, media, progress=report, track=track, face=analysis.timeline.face).to_json() if masking else ""
     predictions = answers_of(analyzer.checkpoint, analysis.predictions, analysis.evidence, analysis.familiar)
@@ -60,10 +61,10 @@ def write_page(
     target: str = "",
     explanation: str | None = None,
 ) -> None:
-    """As ``page_of``, in a file.
+    """Write the page to a file; see ``page_of``.
 
     Raises:
-        UserError: where it cannot be written.
+        UserError: when it cannot be written.
     """
     text = page_of(analyzer, media, analysis, report=report, track=track, target=target, explanation=explanation)
     try:

@@ -1,1 +1,1 @@
-"""What the player draws: pictures, lanes and events on the clip's clock."""
+"""The player's content: pictures, lanes and events on the clip's clock."""

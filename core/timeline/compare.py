@@ -1,4 +1,4 @@
-"""Two models on one clip: their timelines as one, so that one player shows both under one playhead."""
+"""Two models on one clip: merges their timelines, so that one player shows both with one playhead."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from affectscope.core.timeline.lanes import evidence_lanes, head_title
 from affectscope.core.timeline.sides import sided
 from affectscope.core.timeline.timeline import Heatmap, Lane, Pair, Timeline
 
-# Part of every key of a merged timeline: raise it whenever merging changes.
+# Part of a merged timeline's cache key: raise it whenever merging changes.
 COMPARE_VERSION = 3
 A, B = "A", "B"
 
 
 def merged(a: Timeline, b: Timeline) -> Timeline:
-    """One timeline of both: what the clip has (sound, truth, events) once; what a model says twice, with ids of ``A.`` or ``B.``.
+    """Merge two timelines.
 
-    Heatmaps come as pairs to be shown side by side, one by one, and as signed differences: those of heads that both models
-    have, else those of each model's first.
+    What belongs to the clip (sound, truth, events) appears once; what belongs to a model twice, with ids of ``A.`` or ``B.``.
+
+    Heatmaps are given side by side, separately, and as signed differences: for the heads that both models have, else for the
+    first head of each.
 
     Raises:
         ValueError: when the two are not of the same clip.
@@ -30,7 +32,7 @@ def merged(a: Timeline, b: Timeline) -> Timeline:
     if a.frame_times.shape != b.frame_times.shape or not np.allclose(a.frame_times, b.frame_times, atol=1e-3):
         raise ValueError("two timelines to be compared must be of one clip")
     couples = _couples(a.heatmaps, b.heatmaps)
-    # Predictions that were imported come without anybody's having looked for a face.
+    # Imported predictions have no face track.
     looked = a if np.isfinite(a.boxes).any() else b
     differences = tuple(difference(left, right) for left, right in couples)
     return replace(
@@ -58,7 +60,7 @@ def merged(a: Timeline, b: Timeline) -> Timeline:
 
 
 def difference(a: Heatmap, b: Heatmap) -> Heatmap:
-    """Where A looked more than B, frame by frame: 128 where both are alike, above where A looked more, below where B did.
+    """The signed difference A - B of two heatmaps, frame by frame: 128 where they are equal, above where A is larger.
 
     Each map is in units of its own clip's strong value, so the difference is one of shares, not of gradients.
 
@@ -74,7 +76,7 @@ def difference(a: Heatmap, b: Heatmap) -> Heatmap:
 
 
 def agreement(a: Mapping[str, Mapping[str, float]], b: Mapping[str, Mapping[str, float]]) -> dict[str, bool]:
-    """Whether two models answer alike, by each head that both have; empty where their answers are not of one kind.
+    """Whether two models predict the same, for each head that both have; empty where their tasks differ.
 
     Args:
         a, b: head -> class -> probability.
@@ -87,12 +89,12 @@ def agreement(a: Mapping[str, Mapping[str, float]], b: Mapping[str, Mapping[str,
 
 
 def disagreements(a: PredictionTable, b: PredictionTable) -> pd.DataFrame | None:
-    """The clips on which two models differ, those first on which they are furthest apart; None where they answer in other terms.
+    """The clips on which two models differ, largest distance first; None where their labels differ.
 
     Returns:
-        A row a clip with ``label``, ``A``, ``B`` and ``apart``: for classes half the sum of what their probabilities differ by
-        (0 alike, 1 certain of something else), for attributes their mean absolute difference, which every clip has.
-        ``attrs`` has ``clips`` (of either), ``common`` (that both could read) and ``apart`` (what that column means).
+        A row per clip with ``label``, ``A``, ``B`` and ``apart``: for classes the total variation distance (0 equal, 1 disjoint),
+            for attributes the mean absolute difference, which every clip has. ``attrs`` has ``clips`` (of either), ``common``
+            (read by both) and ``apart`` (that column's meaning).
     """
     if (a.task, set(a.outputs)) != (b.task, set(b.outputs)):
         return None
@@ -117,9 +119,9 @@ def disagreements(a: PredictionTable, b: PredictionTable) -> pd.DataFrame | None
 
 
 def apart(a: PredictionTable, b: PredictionTable) -> float | None:
-    """How much two models differ over the clips that both could read; None where there is none, or they answer in other terms.
+    """Distance of two models over the clips that both could read; None where there are none, or their labels differ.
 
-    For classes the share of clips whose answers differ, 0 to 1; for attributes the mean absolute difference.
+    For classes the share of clips with different predictions, 0 to 1; for attributes the mean absolute difference.
     """
     table = disagreements(a, b)
     if table is None or not table.attrs["common"]:
@@ -156,8 +158,10 @@ def _sided(side: str, heatmap: Heatmap) -> Heatmap:
 
 
 def _lanes(a: Iterable[Lane], b: Iterable[Lane], apart: Iterable[Lane]) -> tuple[Lane, ...]:
-    """The clip's own lanes as they are, and of each kind of the models' lanes A's and then B's; those of their difference, and
-    answers, after attention. What both have by one name and not with one content says something of the models."""
+    """The clip's own lanes once, and of each kind of model lane A's then B's; lanes of the difference follow attention.
+
+    Lanes that share a name but not their content are the models'.
+    """
     a, b = list(a), list(b)
     mine = {lane.id: lane for lane in a}
     unlike = {lane.id for lane in b if lane.id in mine and not _alike(lane, mine[lane.id])}

@@ -1,4 +1,4 @@
-"""What a model's heads rest on, as the player draws it: heatmaps of faces, and the sound's evidence as lanes."""
+"""Explanations of a model's heads for the player: heatmaps of faces, and the sound's evidence as lanes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from affectscope.core.timeline.lanes import head_title
 from affectscope.core.timeline.timeline import Heatmap, Lane
 
 PICTURE = "visual"
-# No screen shows more.
+# More would not fit on a screen.
 _MOST_COLUMNS, _MOST_ROWS = 600, 64
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The heatmaps, what they explain, by head, and the methods that could have made them; or why there are none."""
+    """The heatmaps, the explained class per head, and the methods that apply; or why there are no heatmaps."""
 
     heatmaps: tuple[Heatmap, ...] = ()
     explained: Mapping[str, str] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Heard:
-    """The sound's evidence, a lane a head, and the methods that could have made them; or why there is none, half a sentence."""
+    """The sound's evidence, a lane per head, and the methods that apply; or why there is none, as half a sentence."""
 
     lanes: tuple[Lane, ...] = ()
     explanations: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Heard:
 def targets_of(
     spec: ModelSpec, heads: Sequence[str], predictions: Mapping[str, torch.Tensor], batch: Batch, explain: str | None
 ) -> dict[str, int]:
-    """Head -> which output is explained: the class that was asked for, or each head's own answer."""
+    """Head -> index of the explained output: the requested class, or each head's own prediction."""
     strongest = {h: over_clip(predictions[h], batch)[0] for h in heads}
     if spec.task == "regression":
         strongest = {h: values.abs() for h, values in strongest.items()}
@@ -69,12 +69,12 @@ def faces(
     explain: str | None,
     explanation: str | None,
 ) -> Drawn:
-    """Heatmaps of every head that looks.
+    """Heatmaps of every head that uses the picture.
 
     Args:
-        seen: the visual stream with the frames that are left.
+        seen: the visual stream after the perturbation.
         batch: the clip alone, normalised.
-        explain, explanation: as of ``Analyzer.analyze``.
+        explain, explanation: as in ``Analyzer.analyze``.
     """
     spec, track = checkpoint.spec, extraction.faces
     heads = [h for h in spec.heads if looks and seen.any and PICTURE in spec.modalities[h]]
@@ -100,7 +100,7 @@ def faces(
 
 
 def blind(checkpoint: Checkpoint, looks: sight.Sight | None, extraction: Extraction, seen: bool, lost: str) -> dict[str, str]:
-    """Why heads have no heatmap, by head."""
+    """Head -> why it has no heatmap."""
     spec = checkpoint.spec
     there = "no frame with a face is left" if extraction.faces.present.any() else "no face was found in this clip"
     reasons = {}
@@ -123,14 +123,14 @@ def sound(
     explain: str | None,
     method: str | None,
 ) -> Heard:
-    """How much each moment and part of the sound speaks for what each head that hears says.
+    """How much each moment and part of the sound speaks for each head's prediction.
 
     Args:
-        streams: the clip as the model takes it, with what was taken away.
-        method: one of ``core.explain.methods.METHODS``; the usual one if left out.
+        streams: the model's input, after the perturbation.
+        method: one of ``core.explain.methods.METHODS``; default: the first that applies.
 
     Raises:
-        UserError: when there is no such method, or this model has not what it reads.
+        UserError: when the method is unknown, or does not apply to this model.
     """
     spec = checkpoint.spec
     if SOUND not in spec.inputs or not bool(batch.present[SOUND].any()):
@@ -150,7 +150,7 @@ def sound(
 
 @dataclass(frozen=True)
 class _Rows:
-    """What a map's columns are added up to, [K] of each, the lowest first; ``spectrum``: whether they are frequencies."""
+    """Groups of columns [K] to sum over, lowest first; ``spectrum``: whether they are frequencies."""
 
     names: tuple[str, ...]
     columns: tuple[np.ndarray, ...]
@@ -188,11 +188,11 @@ def _lane(head: str, label: str, method: str, stream: Stream, values: np.ndarray
 
 
 def _binned(values: np.ndarray, bins: Sequence[np.ndarray]) -> np.ndarray:
-    """Means of [K, T] over each bin, [K, B]; NaN where any is."""
+    """Means of [K, T] over each bin, [K, B]; NaN where any value is NaN."""
     return np.stack([values[:, own].mean(1) for own in bins], 1) if bins else values
 
 
 def _shades(values: np.ndarray) -> np.ndarray:
-    """[K, T] as 0..1 between the 2nd and the 98th percentile."""
+    """[K, T] scaled to 0..1 between the 2nd and the 98th percentile."""
     low, high = np.percentile(values, (2, 98)) if values.size else (0.0, 1.0)
     return ((values - low) / max(high - low, 1e-9)).clip(0, 1).astype(np.float32)

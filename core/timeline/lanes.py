@@ -1,4 +1,4 @@
-"""What an analysis draws under the video: one function a kind of lane."""
+"""The lanes under the video: one function per kind of lane."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from affectscope.core.timeline.timeline import Event, Heatmap, Lane, Matrix
 if TYPE_CHECKING:
     from affectscope.core.corpora import Truth
 
-# Part of every analysis's key: raise it whenever a lane is added or drawn otherwise.
+# Part of every analysis's key: raise it whenever a lane is added or drawn differently.
 LANES_VERSION = 4
 MATRIX_SIDE = 600
 _HEAD_TITLES = {"av": "Audio-visual", "all": "All modalities", "decision": "Decision"}
@@ -29,7 +29,7 @@ ATTENTION_TITLES = {
 
 
 def head_title(head: str) -> str:
-    """What a person reads for a head's name."""
+    """A head's display name."""
     return _HEAD_TITLES.get(head, head.capitalize())
 
 
@@ -43,7 +43,7 @@ def build_lanes(
     truth: Truth | None,
     evidence: tuple[Lane, ...] = (),
 ) -> tuple[Lane, ...]:
-    """Waveform, attention by modality, the heatmaps' ``evidence``, prediction by head, and what the corpus knows."""
+    """Waveform, attention per modality, the heatmaps' ``evidence``, prediction per head, and the corpus's ground truth."""
     lanes = [
         Lane(
             "wave", "Audio", "wave", extraction.envelope_times, extraction.envelope, ("low", "high"), "audio",
@@ -82,7 +82,7 @@ def _answer_lane(spec: ModelSpec, head: str, times: np.ndarray, values: np.ndarr
 
 
 def evidence_lanes(heatmaps: Sequence[Heatmap], times: np.ndarray) -> tuple[Lane, ...]:
-    """The largest value of each heatmap, frame by frame, in units of its median frame's: what a pale frame is pale by.
+    """The maximum of each heatmap frame, relative to the median frame; the player fades frames by it.
 
     Args:
         times: [F] of the heatmaps' frames, in seconds.
@@ -118,7 +118,7 @@ def _attention_lane(spec: AttentionSpec, streams: Mapping[str, Stream], batch: B
 
 
 def build_matrices(streams: Mapping[str, Stream], output: ModelOutput, spec: ModelSpec) -> tuple[Matrix, ...]:
-    """Cross-modal attention, audio frames against video frames."""
+    """Cross-modal attention matrices, audio frames against video frames."""
     matrices = []
     for attention in spec.attention:
         query, key = streams[attention.query], streams[attention.key]
@@ -126,7 +126,7 @@ def build_matrices(streams: Mapping[str, Stream], output: ModelOutput, spec: Mod
             continue
         weights = stack_layers(output.attention, attention.name)[..., : len(query.times), : len(key.times)].flatten(0, 1)
         weights = torch.where(torch.from_numpy(query.present)[None, :, None], weights, 0)
-        # No screen shows more, no line carries it.
+        # More would not fit on a screen, and would take long to send.
         weights, query_times, key_times = shrunk(weights, query.times, key.times, MATRIX_SIDE)
         scaled = 255 * weights / weights.amax((1, 2), keepdim=True).clamp(min=1e-12)
         title = f"{attention.query.capitalize()} frames look at {attention.key} frames"

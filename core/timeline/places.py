@@ -14,12 +14,12 @@ from affectscope.core.timeline.timeline import Heatmap, Lane
 
 
 def place_heatmaps(attentions: Sequence[PlaceAttention], frames: np.ndarray, count: int) -> tuple[Heatmap, ...]:
-    """One for each attention of a single clip, the mean of its heads, and one for each head: every frame of a part has its map.
+    """A heatmap per attention of a single clip (mean over heads), and one per head. All frames of a part share its map.
 
-    mocanu2023multimodal shows the heads in its Figs. 8 and 9, and all together beside the temporal attention in Figs. 10 and 11.
+    mocanu2023multimodal shows the heads in its Figs. 8 and 9, and their mean beside the temporal attention in Figs. 10 and 11.
 
     Args:
-        frames: [P] which of the video's ``count`` frames the present frames of the stream show.
+        frames: [P] indices, among the video's ``count`` frames, of the stream's present frames.
     """
     maps = []
     for attention in attentions:
@@ -35,7 +35,7 @@ def place_heatmaps(attentions: Sequence[PlaceAttention], frames: np.ndarray, cou
 
 
 def place_lanes(attentions: Sequence[PlaceAttention], seen: Stream) -> tuple[Lane, ...]:
-    """How sharp each head's attention is, at each frame of the stream: 0 is alike on all places or channels, 1 is all on one."""
+    """How sharp each head's attention is per frame of the stream: 0 is uniform over places or channels, 1 is all on one."""
     lanes = []
     for attention in attentions:
         spread = attention.spread[0].cpu().numpy()
@@ -53,5 +53,5 @@ def place_lanes(attentions: Sequence[PlaceAttention], seen: Stream) -> tuple[Lan
 
 
 def _parts(frames: int, parts: int) -> np.ndarray:
-    """Which of ``parts`` each of ``frames`` present frames lies in, as ``blocks.snippets`` cuts them."""
+    """The index, among ``parts``, of the part that each of ``frames`` present frames is in, as in ``blocks.snippets``."""
     return ((np.arange(frames) + 1) * parts - 1) // max(1, frames)

@@ -1,4 +1,4 @@
-"""What was taken from a clip, in words and as strips under the player."""
+"""What was removed from a clip, in words and as strips under the player."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from affectscope.core.streams import Stream
 from affectscope.core.text import percent
 from affectscope.core.timeline.timeline import Event
 
-# A strip of spans shows no more than a screen has columns.
+# More than a screen has columns would not be visible.
 _MOST_SPANS = 1500
 
 _ORDER = {"random": "at random", "tail": "from the end", "attended": "the most attended first"}
 
 
 def removed(change: Perturbation) -> str:
-    """One line, such as "all audio frames removed; 60 % of the visual frames removed at random"; empty where nothing is gone."""
+    """One line, such as "all audio frames removed; 60 % of the visual frames removed at random"; empty if nothing is removed."""
     parts = _drawn(change) if change.pattern == "drawn" else _shares(change)
     instead = IMPUTATIONS_IN_PLACE[change.imputation]
     return "; ".join(parts) + (f" ({instead})" if parts and instead else "")
@@ -44,11 +44,11 @@ def _shares(change: Perturbation) -> list[str]:
 
 
 def removed_events(whole: Mapping[str, Stream], kept: Mapping[str, np.ndarray]) -> tuple[Event, ...]:
-    """Where frames were taken away, a strip for each modality.
+    """A strip for each modality, marking the removed frames.
 
     Args:
-        whole: the clip's streams as they were.
-        kept: modality -> [T] which frames are still there.
+        whole: the clip's original streams.
+        kept: modality -> [T] which frames are still present.
     """
     events = []
     for modality, stream in whole.items():

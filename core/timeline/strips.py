@@ -1,4 +1,4 @@
-"""Lanes as pictures: each kind paints itself over an area of pixels."""
+"""Renders lanes as pictures, with one painter per kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _GROUND, _GREY, _ZERO = (26, 31, 38), (150, 158, 168), (52, 58, 66)
 
 
 def strip(lane: Lane, duration: float, width: int, height: int, ground: tuple[int, int, int] = _GROUND) -> np.ndarray:
-    """A lane as RGB [height, width, 3] uint8, time from left to right; ``ground`` is the colour where nothing is."""
+    """A lane as RGB [height, width, 3] uint8, time from left to right; ``ground`` is the background colour."""
     area = np.full((height, width, 3), ground, np.uint8)
     if len(lane.times):
         _PAINTERS.get(lane.kind, _paint_line)(area, lane, duration)
@@ -21,7 +21,7 @@ def strip(lane: Lane, duration: float, width: int, height: int, ground: tuple[in
 
 
 def _paint_weights(area: np.ndarray, lane: Lane, duration: float) -> None:
-    """Bars: the mean over layers and heads; where nothing is there, nothing."""
+    """Bars: the mean over layers and heads; nothing where frames are absent."""
     height, width = area.shape[:2]
     there = np.isfinite(lane.values)
     mean = np.where(there, lane.values, 0).sum(0) / np.maximum(there.sum(0), 1)
@@ -31,7 +31,7 @@ def _paint_weights(area: np.ndarray, lane: Lane, duration: float) -> None:
 
 
 def _paint_evidence(area: np.ndarray, lane: Lane, duration: float) -> None:
-    """Bars as high as the heatmap is opaque."""
+    """Bars with the height of the heatmap's opacity."""
     height, width = area.shape[:2]
     tall = tone.shown(lane.values[0])[_nearest(lane.times, duration, width)]
     area[np.arange(height)[:, None] >= height * (1 - tall[None])] = EVIDENCE
@@ -55,7 +55,7 @@ def _paint_wave(area: np.ndarray, lane: Lane, duration: float) -> None:
 
 
 def _paint_line(area: np.ndarray, lane: Lane, duration: float) -> None:
-    """A curve a series, zero in the middle."""
+    """A curve per series, zero in the middle."""
     height, width = area.shape[:2]
     reach = max(float(np.abs(lane.values[np.isfinite(lane.values)]).max(initial=0)), 1e-6)
     image = Image.fromarray(area)
@@ -69,7 +69,7 @@ def _paint_line(area: np.ndarray, lane: Lane, duration: float) -> None:
 
 
 def _nearest(times: np.ndarray, duration: float, width: int) -> np.ndarray:
-    """[width] int: for each column the entry whose time lies nearest."""
+    """[width] int: for each column, the index of the nearest time."""
     moments = (np.arange(width) + 0.5) / width * duration
     return (
         np.abs(times[None] - moments[:, None]).argmin(1)

@@ -1,13 +1,13 @@
-"""What the player draws: pictures, lanes and events on the clip's clock. It knows nothing of models.
+"""The player's content: pictures, lanes and events on the clip's clock. It is independent of models.
 
-A Timeline travels to the browser as one binary message, so that nothing is turned into text on the way:
+A Timeline is sent to the browser as one binary message, so that arrays are not converted to text:
 
     bytes 0..3    "AFT1"
     bytes 4..7    length N of the header, uint32 little endian
     next N bytes  the header, JSON: the fields below, each array replaced by {"dtype", "shape", "offset"}
     then          the arrays, each aligned to 8 bytes; offsets count from the first aligned byte after the header
 
-The same bytes are the cache on disk and what the command line exports.
+The same bytes are cached on disk and exported by the command line.
 """
 
 from __future__ import annotations
@@ -35,20 +35,19 @@ class Lane:
 
     Attributes:
         id: short and unique, e.g. ``"attention.audio.fusion"``.
-        title: what a person reads beside the strip.
-        kind: ``wave`` (series: minimum and maximum of each bin), ``probability`` (series: one a class, stacked to 1),
+        title: the strip's caption.
+        kind: ``wave`` (series: minimum and maximum of each bin), ``probability`` (series: one per class, stacked to 1),
             ``weights`` (series: layer by layer, head by head, each summing to 1 over the present frames), ``evidence`` (one
-            series: the largest values of a heatmap's frames, in units of the median frame's),
-            ``contribution`` (what a score loses with each window, and 1 where that is of the smallest change that turns the
-            answer), ``map`` (series are rows, the lowest first: for, or below 0 against),
-            ``truth`` (series in 0..1), ``line`` (anything else).
+            series: the maxima of a heatmap's frames, relative to the median frame), ``contribution`` (how much a score falls
+            without each window, and 1 where the window belongs to the smallest change that flips the prediction), ``map`` (series
+            are rows, lowest first: for, or below 0 against), ``truth`` (series in 0..1), ``line`` (anything else).
         times: [T] seconds, frame centres.
         values: [K, T] float32; NaN where there is nothing.
         series: K names.
-        group: lanes of one group are alternatives or belong together ("audio", "visual", "prediction", "truth"); where two
-            models are compared it begins with whose it is ("A.audio").
+        group: lanes of one group are alternatives or belong together ("audio", "visual", "prediction", "truth"); where two models
+            are compared it starts with the model ("A.audio").
         note: one sentence for the lane's tooltip: what exactly is drawn.
-        under: [K, T] float32 in 0..1, what lies under a ``map`` in shades of grey; None for nothing.
+        under: [K, T] float32 in 0..1, drawn below a ``map`` in shades of grey; None for nothing.
         layers, heads: for ``weights``: K = layers * heads, series index = layer * heads + head.
     """
 
@@ -71,13 +70,13 @@ class Heatmap:
 
     Attributes:
         id: the model's head ("av", "visual").
-        title: what a person reads, with the class that is explained.
-        values: [F, h*w] uint8, on the timeline's frame times; 255 is the frame's largest value.
+        title: caption, with the explained class.
+        values: [F, h*w] uint8, on the timeline's frame times; 255 is the frame's maximum.
         height, width: of one map; row-major, top left first, to be stretched over ``Timeline.boxes``.
-        label: what a menu calls it; "" leaves that to the player.
-        signed: 128 is nothing, and both ways from there a colour of its own: a difference.
-        peaks: [F] float32, the frames' largest values (signed: the largest distance from 0) in units of the clip's strong value;
-            NaN where there is no map. All 1 if left out.
+        label: its entry in menus; "" for the player's default.
+        signed: a difference: 128 is zero, and each sign has its own colour.
+        peaks: [F] float32, the frames' maxima (signed: maximum absolute value) in units of the clip's strong value; NaN where
+            there is no map. Default: all 1.
     """
 
     id: str
@@ -95,7 +94,7 @@ class Heatmap:
 
     @classmethod
     def of(cls, id: str, title: str, maps: np.ndarray, label: str = "", signed: bool = False) -> Heatmap:
-        """From linear maps [F, h, w] in units of the clip's strong value; all NaN where there is no map."""
+        """Make a heatmap of linear maps [F, h, w] in units of the clip's strong value; frames of NaN have no map."""
         peaks = np.abs(maps).max((1, 2)).astype(np.float32)
         shares = np.nan_to_num(maps / np.where(peaks > 0, peaks, 1)[:, None, None]).reshape(len(maps), -1)
         values = np.round(_ZERO + _REACH * shares if signed else 255 * shares).astype(np.uint8)
@@ -104,13 +103,13 @@ class Heatmap:
 
     @property
     def shares(self) -> np.ndarray:
-        """[F, h*w] float32, each place's share of its frame's largest value, 0..1."""
+        """[F, h*w] float32, each value relative to its frame's maximum, 0..1."""
         values = self.values.astype(np.float32)
         return np.abs(values - _ZERO).clip(max=_REACH) / _REACH if self.signed else values / 255
 
     @property
     def linear(self) -> np.ndarray:
-        """[F, h, w] float32, the numbers themselves in units of the clip's strong value; 0 where there is no map."""
+        """[F, h, w] float32 in units of the clip's strong value; 0 where there is no map."""
         sign = np.sign(self.values.astype(np.float32) - _ZERO) if self.signed else 1
         maps = sign * self.shares * np.nan_to_num(self.peaks)[:, None]
         return maps.reshape(-1, self.height, self.width).astype(np.float32)
@@ -118,7 +117,7 @@ class Heatmap:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two heatmaps, by id, that are shown side by side over the same picture."""
+    """Two heatmaps, by id, shown side by side over the same picture."""
 
     id: str
     title: str
@@ -132,9 +131,9 @@ class Matrix:
 
     Attributes:
         id: short and unique.
-        title: what a person reads.
+        title: caption.
         query_times, key_times: [Q] and [K] seconds.
-        values: [layers*heads, Q*K] uint8; 255 is that map's largest weight.
+        values: [layers*heads, Q*K] uint8; 255 is that map's maximum.
         query, key: modality names.
     """
 
@@ -151,7 +150,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Event:
-    """A named span or, where start equals end, a moment. ``lane`` groups events into one strip (phonemes, emotion)."""
+    """A named span, or a moment if start equals end. ``lane`` groups events into one strip (phonemes, emotion)."""
 
     lane: str
     name: str
@@ -161,15 +160,15 @@ class Event:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Everything that the player draws for one clip and one model.
+    """Everything that the player shows for one clip and one model.
 
     Attributes:
         duration: seconds.
         frame_times: [F] seconds, presentation time of each video frame.
         boxes: [F, 4] float32, the face crop's left, top, right, bottom as fractions of the picture; NaN where no face.
-        people: [P, F, 4] the boxes of all people where there are several, the largest and longest seen first; else [0, 0, 4].
+        people: [P, F, 4] boxes of all people where there are several, in order of size and time on screen; else [0, 0, 4].
         face: which of them ``boxes`` is, counted from 1.
-        pairs: which heatmaps may be shown side by side; the first of them is what the player opens with.
+        pairs: heatmaps to show side by side; the player opens with the first pair.
         blind: head -> why it has no heatmap, as half a sentence.
     """
 
@@ -196,7 +195,7 @@ class Timeline:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Timeline:
-        """Read a timeline back; ValueError when the bytes are not one, or one of another version."""
+        """Read a timeline. Raises ValueError when the bytes are not one, or one of another version."""
         if data[:4] != MAGIC or len(data) < 8:
             raise ValueError("not a timeline: the first four bytes are wrong")
         (length,) = struct.unpack_from("<I", data, 4)
@@ -215,7 +214,7 @@ _CHILDREN: dict[str, type] = {"heatmaps": Heatmap, "lanes": Lane, "matrices": Ma
 
 
 def _strip(value: Any, chunks: list[bytes]) -> Any:
-    """Replace every array in ``value`` by its description and append its bytes to ``chunks``."""
+    """Replace every array in ``value`` by its description, and append its bytes to ``chunks``."""
     if dataclasses.is_dataclass(value):
         return {f.name: _strip(getattr(value, f.name), chunks) for f in dataclasses.fields(value)}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Reading batches of a packed store at the speed of its files."""
+"""Reads batches from a packed store at the speed of the disk."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from affectscope.core.features.stored.shards import Reading
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.streams import Batch
 
-# Batches that the system is told of before they are read: some ten megabytes each.
+# Number of batches to prefetch, some ten megabytes each.
 AHEAD = 3
 READERS = min(4, os.cpu_count() or 1)
-# Bytes that are read and normalised before the next ones are: few enough to stay near a core meanwhile, and enough for
-# the threads to have little to tell each other.
+# Bytes per unit of work: small enough to stay in a core's cache between reading and normalising, large enough for little
+# synchronisation.
 PIECE = 4 << 20
-# Arrays of so many bytes and more are kept: fresh memory takes as long to get as a file to read into it.
+# Arrays from this size on are reused: allocating memory takes as long as reading a file into it.
 WORTH_KEEPING = 1 << 20
-# Names for an array that nobody but the list that keeps it holds: the list, a loop's variable, the argument of getrefcount.
+# Reference count of an unused array: the list, a loop variable, and getrefcount's argument.
 _FREE = 3
 
 
 class Batched(Protocol):
-    """What ``AheadLoader`` reads: a dataset whose items are batches, by the places of their clips."""
+    """A dataset for ``AheadLoader``: its items are batches, indexed by lists of clips."""
 
     def expect(self, places: list[int]) -> Any: ...
 
@@ -42,7 +42,7 @@ class Batched(Protocol):
 
 
 class AheadLoader(DataLoader):
-    """Tells its dataset which batches come next, so that the disk works while one is learned from. Its dataset is ``Batched``."""
+    """A data loader that announces the next batches, so that its ``Batched`` dataset can prefetch during training."""
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         dataset: Batched = self.dataset  # type: ignore[assignment]
@@ -56,7 +56,7 @@ class AheadLoader(DataLoader):
 
 
 class Memory:
-    """Arrays for batches, taken up again as soon as nobody holds the batch, or any part of it, any more."""
+    """A pool of arrays, each reused when nobody references it or a view of it."""
 
     def __init__(self) -> None:
         self._kept: list[np.ndarray] = []
@@ -72,7 +72,7 @@ class Memory:
                 if len(kept) >= count:
                     return kept[:count].reshape(shape)
                 free = kept
-        # Of those that are too small one makes room, so that no more are kept than batches are in use.
+        # Drop one that is too small, so that the pool does not outgrow the number of batches in use.
         self._kept = [kept for kept in self._kept if kept is not free]
         self._kept.append(np.empty(count + count // 4, kind))
         return self._kept[-1][:count].reshape(shape)
@@ -82,7 +82,7 @@ Expected = tuple[list[int], Mapping[str, list[Place | None]]]
 
 
 class PackedBatches(Dataset):
-    """Clips of a packed store; batches of them are read from its files straight to where they are learned from. ``Batched``."""
+    """Clips of a packed store, read directly into batches. Implements ``Batched``."""
 
     def __init__(
         self,
@@ -91,13 +91,14 @@ class PackedBatches(Dataset):
         normaliser: Normaliser,
         answers: Callable[[list[int], Batch], Tensor],
     ) -> None:
-        """
+        """Open the clips.
+
         Args:
-            spec: of the model that they are for.
-            answers: what is to be answered for the clips at these places.
+            spec: of the model to train.
+            answers: (indices, batch) -> targets.
 
         Raises:
-            ValueError: when the store's features are of another width.
+            ValueError: when the store's features have another width.
         """
         for name, dim in spec.inputs.items():
             wrong = {clip.sets[name].dim for clip in clips if name in clip} - {dim}
@@ -139,7 +140,7 @@ class PackedBatches(Dataset):
                 if place and not place.whole:
                     present[name][row, : place.frames] = place.present
             pieces += self._pieces(name, lie, values[name], present[name])
-        # This thread reads too: one that waits is one that has to be woken up.
+        # This thread reads as well, instead of waiting to be woken up.
         others = [self._threads.submit(self._fill, pieces[first::READERS]) for first in range(1, READERS)]
         self._fill(pieces[::READERS])
         for other in others:
@@ -166,7 +167,7 @@ class PackedBatches(Dataset):
 
 
 class _Piece(NamedTuple):
-    """Some rows of one modality of a batch: pixels are read to ``raw`` first, and a byte of 0 stands for ``low``."""
+    """Some rows of one modality of a batch: pixels are read to ``raw`` first, and byte 0 is mapped to ``low``."""
 
     name: str
     readings: list[Reading]

@@ -1,4 +1,4 @@
-"""What training may do to normalised features so that a model relies on less of them."""
+"""Augmentation of normalised features."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from affectscope.core.streams import Batch
 
 
 def jitter(batch: Batch, frame: float, clip: float) -> Batch:
-    """Add Gaussian noise to every present frame (sd ``frame``) and one offset for each clip and feature (sd ``clip``).
+    """Add Gaussian noise: to every present frame (sd ``frame``), and per clip and feature (sd ``clip``).
 
-    The offset stands for what differs from speaker to speaker and camera to camera, and holds through a clip.
+    The second is constant within a clip, and simulates differences between speakers and cameras.
     """
     if not frame and not clip:
         return batch
@@ -27,12 +27,11 @@ def jitter(batch: Batch, frame: float, clip: float) -> Batch:
 def displaced(batch: Batch, vectors: Mapping[str, Tensor], strength: float) -> Batch:
     """Move every clip by ``strength`` times the difference of two random clips' means.
 
-    So it is moved as far, and along the same directions, as one clip lies from another: as another person, room or camera would,
-    and across the borders of classes too. In the metric of ``core.knowing.reference`` a clip's squared distance grows by
-    2 strength^2 times the number of features.
+    So clips move along the directions in which clips differ (by person, room, camera or class), by a typical distance. In the
+    metric of ``core.knowing.reference`` a clip's squared distance increases by 2 strength^2 times the number of features.
 
     Args:
-        vectors: modality -> [N, D], means of clips; a modality without any is not moved.
+        vectors: modality -> [N, D], means of clips; other modalities are unchanged.
     """
     if not strength:
         return batch

@@ -1,6 +1,6 @@
-"""Train in the background: start a run, stop it, let it go on. The run outlives whoever started it.
+"""Background training runs: start, stop, resume. A run outlives the process that started it.
 
-``python -m affectscope.core.training.background FOLDER`` waits for its turn on its device, and then is `affectscope train`.
+``python -m affectscope.core.training.background FOLDER`` waits for its device, and then executes `affectscope train`.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ _MOST_EPOCHS, _LARGEST_RATE, _LARGEST_SEED = 10_000, 10.0, 2**31 - 1
 _POLL = 1.0
 _PATIENCE = 5.0
 _FOR_BOTH = ("optimised", "modality-dropout")
-# Whoever started this process writes its number down at once, or has died.
+# Seconds until the starting process has written the process id, or must have died.
 _LAUNCH = 30.0
 
 
 def devices() -> dict[str, str]:
-    """What can be trained on: name -> what a person reads."""
+    """Devices for training: name -> display name."""
     import torch
 
     return {"cpu": "CPU"} | {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
 
 
 def strategies(system: str, preset: str, corpus: str = "", also: str = "") -> tuple[str, ...]:
-    """The strategies that a system can be trained by, its own first: others ask for parts that it does not have.
+    """The strategies that apply to a system, its own first.
 
-    Where a corpus joins one that a shipped checkpoint was trained on, to join that checkpoint comes before all.
+    If a corpus joins one on which a shipped checkpoint was trained, adding to that checkpoint comes before all others.
     """
     import torch
 
@@ -62,7 +62,7 @@ def strategies(system: str, preset: str, corpus: str = "", also: str = "") -> tu
 
 
 def _joins_shipped(system: str, preset: str, corpus: str, also: str) -> bool:
-    """Whether ``core.training.beside`` can do it; not with corpora that cannot be read, which is said where a run is started."""
+    """Whether ``core.training.beside`` applies. False for unreadable corpora, which are reported when a run is started."""
     from affectscope.core.corpora import open_corpus
     from affectscope.core.training import beside
     from affectscope.core.training.presets import adapt_preset
@@ -77,10 +77,10 @@ def _joins_shipped(system: str, preset: str, corpus: str, also: str) -> bool:
 
 
 def check(order: Order) -> Order:
-    """The order with its corpus's path made absolute.
+    """Validate an order, and make its corpus's path absolute.
 
     Raises:
-        UserError: when it names something that there is not, or a setting makes no sense.
+        UserError: when it names something unknown, or a setting is invalid.
     """
     import torch
 
@@ -123,13 +123,13 @@ def check(order: Order) -> Order:
 
 
 def start(order: Order, taken: Iterable[str] = ()) -> str:
-    """Start a run, or put it in line behind the others on its device. Returns its id, which its checkpoint is called too.
+    """Start a run, or queue it behind others on its device. Returns its id, which is also its checkpoint's name.
 
     Args:
-        taken: names that other checkpoints have.
+        taken: names of other checkpoints.
 
     Raises:
-        UserError: as ``check``, and when too many runs are under way.
+        UserError: as ``check``, and when too many runs are in progress.
     """
     order = check(order)
     if sum(run.alive for run in runs.all_runs().values()) >= _MOST:
@@ -141,7 +141,7 @@ def start(order: Order, taken: Iterable[str] = ()) -> str:
 
 
 def stop(run: Run) -> None:
-    """End the run's processes. What its finished epochs have brought stays on disk."""
+    """Stop the run's processes. Finished epochs stay on disk."""
     found = runs.process(run.folder)
     (run.folder / "stopped").touch()
     if found is None:
@@ -157,10 +157,10 @@ def stop(run: Run) -> None:
 
 
 def go_on(run: Run) -> None:
-    """Let a run that was stopped, or failed, go on after its last finished epoch.
+    """Resume a stopped or failed run after its last finished epoch.
 
     Raises:
-        UserError: when it is under way or done.
+        UserError: when it is in progress or done.
     """
     if run.alive or run.state == "done":
         raise UserError(f"{run.id} is {'under way' if run.alive else 'done'}: it cannot be resumed.")
@@ -170,10 +170,10 @@ def go_on(run: Run) -> None:
 
 
 def remove(run: Run) -> None:
-    """Delete a run with all that it wrote.
+    """Delete a run with all its files.
 
     Raises:
-        UserError: while it is under way.
+        UserError: while it is in progress.
     """
     if runs.process(run.folder):
         raise UserError(f"{run.id} is under way: stop it first.")
@@ -181,7 +181,7 @@ def remove(run: Run) -> None:
 
 
 def noting(path: Path, report: Callable[[str, float], None], every: float = 0.5) -> Callable[[str, float], None]:
-    """A report of progress that also goes to a file, a line of JSON each: a new stage at once, the rest now and then."""
+    """Make a progress report also append JSON lines to a file: new stages at once, the rest every ``every`` seconds."""
     told: dict[str, float | str] = {"stage": "", "at": 0.0}
 
     def tell(stage: str, share: float) -> None:
@@ -223,7 +223,7 @@ def _launch(folder: Path) -> None:
 
 
 def main(folder: Path) -> int:
-    """Be the run: wait, train, and leave the exit status behind."""
+    """The run's process: wait, train, and write the exit status."""
     until = time.monotonic() + _LAUNCH
     while runs.process(folder) is None or runs.in_front(folder):
         if runs.process(folder) is None and time.monotonic() > until:
@@ -232,7 +232,7 @@ def main(folder: Path) -> int:
     order = Order.of(sealed.read_kept(folder / "order.json")[0] or {})
     device, _, number = order.device.partition(":")
     if device == "cpu":
-        # The dashboard and whoever else works here come first.
+        # Low priority: the dashboard and other users come first.
         with suppress(OSError):
             os.nice(10)
     else:

@@ -1,4 +1,4 @@
-"""From a corpus to what a training step eats."""
+"""From a corpus to training batches."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ from affectscope.core.training.ahead import AheadLoader, PackedBatches
 
 
 def _synthetic_voices() -> np.ndarray:
-    """Weights [130] of the descriptors: what depends on level, room and microphone (loudness, bands, deltas) differs between
-    synthetic and recorded voices as much as emotions do; pitch and the spectrum's shape do not (docs/real-people.md, Voices)."""
+    """Weights [130] of the descriptors, low for those in which synthetic and recorded voices differ.
+
+    Descriptors that depend on level, room and microphone (loudness, bands, deltas) differ between synthetic and recorded voices
+    as much as emotions do; pitch and the spectrum's shape do not (docs/real-people.md, Voices).
+    """
     weights = np.full(opensmile.DESCRIPTORS, 1.0)
     weights[list(opensmile.LEVEL)] = weights[opensmile.BANDS] = 0.05
     weights[opensmile.QUALITY], weights[opensmile.CEPSTRUM] = 0.3, 0.5
@@ -42,24 +45,26 @@ RENDERED_WEIGHTS = {
 
 
 def rendered_weights(corpus: Corpus, sets: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """``RENDERED_WEIGHTS`` of the modalities that have the features which they are for; none for a corpus of people, nor for one
-    with planted cues: nothing of these has to hold for people, and the maps must be seen."""
+    """``RENDERED_WEIGHTS`` for matching features; empty for a corpus of recorded people, or one with planted cues.
+
+    Recorded people do not need them, and planted cues only show in the maps.
+    """
     meant = {"visual": tuple(FACE_ENCODERS), "audio": ("llds",)}
     own = corpus.synthetic and "cue" not in corpus.table
     return {m: weights for m, weights in RENDERED_WEIGHTS.items() if own and sets.get(m) in meant[m]}
 
 
 def fit_normaliser(clips: Sequence[Clip], weights: Mapping[str, np.ndarray] | None = None) -> Normaliser:
-    """Mean and standard deviation over the present frames of all clips; a modality that none of them has gets no statistics.
+    """Mean and standard deviation over the present frames of all clips; modalities without frames get no statistics.
 
     Args:
-        weights: modality -> [D], what each normalised feature is to be multiplied with; the deviations carry it.
+        weights: modality -> [D], factors for the normalised features; they are included in the deviations.
     """
     mean, std = {}, {}
     # A clip of a store may lack a modality.
     for name in dict.fromkeys(name for clip in clips for name in clip.streams):
         count, centre, squares = 0, np.zeros(0), np.zeros(0)
-        # Clip by clip, since a corpus need not fit into memory. Over millions of frames a sum in float32 loses its last digits.
+        # Clip by clip, because a corpus may not fit into memory. A float32 sum over millions of frames would lose precision.
         for clip in clips:
             if name not in clip.streams:
                 continue
@@ -71,7 +76,7 @@ def fit_normaliser(clips: Sequence[Clip], weights: Mapping[str, np.ndarray] | No
             own_squares = np.square(frames - own).sum(0)
             if not count:
                 centre, squares = np.zeros_like(own), np.zeros_like(own)
-            # How two samples' means and squared deviations make those of both (Chan et al. 1979).
+            # Combine means and squared deviations of two samples (Chan et al. 1979).
             shift, total = own - centre, count + len(frames)
             squares += own_squares + np.square(shift) * (count * len(frames) / total)
             centre += shift * (len(frames) / total)
@@ -80,20 +85,20 @@ def fit_normaliser(clips: Sequence[Clip], weights: Mapping[str, np.ndarray] | No
             continue
         mean[name] = torch.from_numpy(centre.astype(np.float32))
         spread = np.sqrt(squares / count)
-        # A feature that never moves says nothing, and must not be divided by nothing.
+        # Constant features must not be divided by zero.
         spread = np.where(spread > 1e-6, spread, 1.0) / (weights or {}).get(name, 1.0)
         std[name] = torch.from_numpy(spread.astype(np.float32))
     return Normaliser(mean, std)
 
 
 def target_of(clip: Clip, spec: ModelSpec, times: np.ndarray) -> Tensor:
-    """What a model is to answer: a class index [], attributes [n], or attributes by frame [T, n]; NaN where nobody said.
+    """The target: a class index [], attributes [n], or attributes per frame [T, n]; NaN where unlabelled.
 
     Args:
-        times: [T], the frames of a model that answers by frame.
+        times: [T], the frames of a model with per-frame predictions.
 
     Raises:
-        UserError: when the clip's label is not in the model's label space.
+        UserError: when the clip's label is not one of the model's.
     """
     if spec.task == "classification":
         label = str(clip.labels["label"])
@@ -112,7 +117,7 @@ def target_of(clip: Clip, spec: ModelSpec, times: np.ndarray) -> Tensor:
 
 
 def soft_labels(clip: Clip, spec: ModelSpec) -> Tensor:
-    """The share [C] that each class has of a clip's votes for any of them; of a clip that nobody voted on, all its label's.
+    """The share [C] of each class in a clip's votes for known classes; without votes, one-hot of its label.
 
     Raises:
         UserError: as ``target_of``.
@@ -123,7 +128,7 @@ def soft_labels(clip: Clip, spec: ModelSpec) -> Tensor:
 
 
 class Batches:
-    """Shuffled or ordered batches of normalised clips with what is to be answered; see ``target_of``, or ``soft_labels``."""
+    """Shuffled or ordered batches of normalised clips with their targets; see ``target_of``, or ``soft_labels``."""
 
     def __init__(
         self,
@@ -135,9 +140,10 @@ class Batches:
         soft_votes: bool = False,
         weights: Sequence[float] = (),
     ) -> None:
-        """
+        """Prepare the batches.
+
         Args:
-            weights: how likely each clip is drawn, with replacement, as many as there are clips; empty where each comes once.
+            weights: sampling probability of each clip, with replacement, len(clips) draws per epoch; empty: each clip once.
         """
         self.dims = spec.inputs
         packed = [clip.streams for clip in clips if isinstance(clip.streams, PackedStreams)]
@@ -174,7 +180,7 @@ class Batches:
 
 
 class _OnReference(PackedBatches):
-    """For models with a reference modality: clip by clip, since their lengths are known when they are read."""
+    """For models with a reference modality: reads clip by clip, since lengths are only known then."""
 
     def _read(self, places: list[int], found: Mapping[str, list[Place | None]]) -> Batch:
         return Batch.collate(
@@ -187,6 +193,6 @@ def _together(targets: list[Tensor], batch: Batch) -> Tensor:
 
 
 def _padded(targets: Sequence[Tensor], batch: Batch) -> Tensor:
-    """Predictions by frame [B, T, n], as long as the longest stream; NaN after a clip's end."""
+    """Per-frame targets [B, T, n], padded to the longest stream; NaN after a clip's end."""
     length = max(v.shape[1] for v in batch.values.values())
     return torch.stack([F.pad(t, (0, 0, 0, length - len(t)), value=torch.nan) for t in targets])

@@ -1,9 +1,9 @@
-"""How recordings of people join a trained model without a training run: a linear road beside each head is fitted to them.
+"""Adds recordings of people to a trained model without training the network: fits a linear classifier beside each head.
 
-Some hundred clips of a few speakers teach a network less than they teach logistic regression, and what rendered clips taught it
-is lost on the way (docs/real-people.md, "Corpora that join"). So the network stays as it is, and what it lacks is fitted beside
-it (``core.models.blocks.beside``): a convex problem, with no seed and no epoch to choose. It is the linear probe of Kumar et al.
-(2022), on what went into the network, not on what it made of that.
+A few hundred clips of few speakers teach a network less than they teach logistic regression, and fine-tuning forgets the rendered
+clips (docs/real-people.md, "Corpora that join"). So the network is frozen, and a linear term is fitted beside it
+(``core.models.blocks.beside``): a convex problem, without seeds and epochs. It is the linear probe of Kumar et al. (2022), but on
+the network's input, not its features.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from affectscope.core.streams import Clip
 from affectscope.core.training.batches import Batches
 from affectscope.core.training.joined import balanced_weights
 
-# What a card calls it, beside the names of strategies.
+# Its name on a card, among those of strategies.
 NAME = "roads beside"
-# Of the squared weights, against the loss of the clips that join, added up: scikit-learn's C = 0.1, the middle of what was tried.
-# On EMO-DB's speakers 3 and 30 give the same within 2 points of recall (docs/real-people.md).
+# L2 penalty, relative to the summed loss of the joining clips: scikit-learn's C = 0.1, the middle of the values tried. On
+# EMO-DB's speakers 3 and 30 give the same within 2 points of recall (docs/real-people.md).
 PENALTY = 10.0
-# A gate that no other corpus shuts: where the first one has no clip of a head's modalities.
+# Bias of a gate that is always open: used where the first corpus has no clip with a head's modalities.
 _OPEN = 20.0
 _STEPS = 200
 
 
 def beginning(system: str, preset: str, corpora: Sequence[Corpus], changes: Mapping[str, Any], sets: Mapping[str, str]) -> str:
-    """The name of the shipped checkpoint that corpora can join as it is; "" where there is none.
+    """The name of the shipped checkpoint that corpora can join without training; "" if there is none.
 
-    It is of the same system, preset, sizes, labels and feature sets, knows roads beside its heads, and has learnt from what the
-    first corpus is: rendered people.
+    It has the same system, preset, sizes, labels and feature sets, has linear terms beside its heads, and was trained on rendered
+    people, like the first corpus.
 
     Args:
-        changes, sets: as ``presets.adapt_preset`` gives them.
+        changes, sets: as from ``presets.adapt_preset``.
     """
     if len(corpora) < 2 or not corpora[0].synthetic or "cue" in corpora[0].table:
         return ""
@@ -59,24 +59,24 @@ def beginning(system: str, preset: str, corpora: Sequence[Corpus], changes: Mapp
 
 
 def with_roads(model: AVModel) -> AVModel:
-    """The same model with roads beside its heads that add nothing yet."""
+    """The model with linear terms beside its heads, initialised to zero."""
     made: AVModel = type(model)(replace(model.config, beside=True))  # type: ignore[type-var, call-arg, assignment]
     made.load_state_dict(made.state_dict() | dict(model.state_dict()))
     return made.eval()
 
 
 def fit_roads(model: AVModel, normaliser: Normaliser, clips: Sequence[Clip], origins: Sequence[str], first: str) -> list[str]:
-    """Fit, in place, the road beside each head that clips which join have evidence for.
+    """Fit, in place, the linear term beside each head for which joining clips have evidence.
 
-    Every corpus counts the same, and in it every class. The gate learns to tell joined clips from the first corpus's, then the
-    road learns what to add to the network's own logits; clips that have all modalities of a head take part.
+    Every corpus has the same weight, and every class within it. The gate learns to separate joining clips from the first
+    corpus's; then the term is fitted on top of the network's logits, to the clips that have all modalities of a head.
 
     Args:
-        model: of ``with_roads``.
-        origins: of each clip, the corpus that it is of; ``first``: the first one's name.
+        model: from ``with_roads``.
+        origins: the corpus of each clip; ``first``: the first one's name.
 
     Returns:
-        The heads whose road was fitted; those of all others add nothing.
+        The fitted heads; the terms of all others stay zero.
     """
     roads = _roads(model)
     for road in roads.values():
@@ -96,14 +96,14 @@ def fit_roads(model: AVModel, normaliser: Normaliser, clips: Sequence[Clip], ori
 
 
 def _roads(model: AVModel) -> dict[str, Beside]:
-    """Head -> the road beside it."""
+    """Head -> the term beside it."""
     found = model.get_submodule("beside")
     return {head: road for head, road in found.named_children() if isinstance(road, Beside)}
 
 
 @torch.no_grad()
 def _seen(model: AVModel, normaliser: Normaliser, clips: Sequence[Clip]) -> dict[str, tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Head -> statistics [N, 2D], logits [N, C] of the network, targets [N] and whether all its modalities are there [N]."""
+    """Head -> statistics [N, 2D], the network's logits [N, C], targets [N] and whether all its modalities are present [N]."""
     rows: dict[str, list[tuple[Tensor, ...]]] = {head: [] for head in model.spec.heads}
     for batch, target in Batches(clips, model.spec, normaliser):
         batch = batch.completed(model.spec.inputs)
@@ -115,12 +115,12 @@ def _seen(model: AVModel, normaliser: Normaliser, clips: Sequence[Clip]) -> dict
 
 
 def _fit(road: Beside, statistics: Tensor, logits: Tensor, target: Tensor, weights: Tensor, joined: Tensor) -> None:
-    """``weights`` [N] as ``balanced_weights``; ``joined`` [N], whether a clip is of a corpus that joins."""
+    """Fit one head. ``weights`` [N] as ``balanced_weights``; ``joined`` [N], whether a clip is of a joining corpus."""
     weights = weights / weights[joined].sum()
     own = weights[joined, None]
     centre = (own * statistics[joined]).sum(0)
     spread = (own * (statistics[joined] - centre).square()).sum(0).sqrt()
-    # A statistic that never moves says nothing, and must not be divided by nothing.
+    # Constant statistics must not be divided by zero.
     spread = torch.where(spread > 1e-6, spread, torch.ones_like(spread))
     z = ((statistics - centre) / spread).clamp(-REACH, REACH)
     decay = PENALTY / int(joined.sum())
@@ -149,7 +149,7 @@ def _fit(road: Beside, statistics: Tensor, logits: Tensor, target: Tensor, weigh
 
 
 def _least(loss: Callable[[Tensor, Tensor], Tensor], outputs: int, z: Tensor, decay: float) -> tuple[Tensor, Tensor]:
-    """Weight [outputs, D] and bias [outputs] of the least loss with half ``decay`` times the squared weights added."""
+    """Weight [outputs, D] and bias [outputs] that minimise the loss plus half ``decay`` times the squared weights."""
     weight = z.new_zeros(outputs, z.shape[1]).requires_grad_()
     bias = z.new_zeros(outputs).requires_grad_()
     search = torch.optim.LBFGS([weight, bias], max_iter=_STEPS, line_search_fn="strong_wolfe")
@@ -170,7 +170,7 @@ def started(name: str) -> tuple[str, Checkpoint]:
 
 
 def sentence(name: str) -> str:
-    """The message about an included checkpoint that was extended."""
+    """The description of a checkpoint that corpora joined this way."""
     return (
         f"Extended the included {name}: its weights stay, and next to each head with clips in the added corpora a linear "
         "branch (road) was fitted to them. --scratch trains a network from scratch instead."

@@ -1,4 +1,4 @@
-"""What a wrong answer costs, by the task that a model's spec declares."""
+"""The loss of a model's answers, by the task in its spec."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from affectscope.core.training.losses import batch_ccc_loss, ccc_loss, l1_loss, 
 
 
 def head_weights(spec: ModelSpec) -> dict[str, float]:
-    """The lambdas of the losses: those of the model's config, else every head counts the same."""
+    """The lambdas of the losses: the spec's, or equal weights."""
     return dict(spec.loss_weights) or {head: 1 / len(spec.heads) for head in spec.heads}
 
 
@@ -25,15 +25,15 @@ def answer_loss(
     weights: Mapping[str, float] | None = None,
     class_weights: Sequence[float] = (),
 ) -> Tensor:
-    """What a model's answers cost by its task: the heads' losses, weighted and added up.
+    """The weighted sum of the heads' losses, by task.
 
-    Cross-entropy for classes, 1 - CCC for attributes (over the batch, or over each sequence for answers by frame), L1 for
+    Cross-entropy for classes, 1 - CCC for attributes (over the batch, or over each sequence for per-frame predictions), L1 for
     sentiment (goncalves2025versatile, IV-D).
 
     Args:
-        target: as ``core.training.batches.target_of`` makes it, batched, or shares of votes [B, C].
+        target: batched targets as from ``core.training.batches.target_of``, or shares of votes [B, C].
         weights: head -> lambda; None takes the spec's.
-        class_weights: one for each class, against imbalance; empty where all count the same.
+        class_weights: one per class, against imbalance; empty for equal weights.
 
     Returns:
         A scalar; without a graph where no head has evidence.
@@ -43,7 +43,7 @@ def answer_loss(
 
 
 def one_loss(prediction: Tensor, target: Tensor, spec: ModelSpec, class_weights: Sequence[float] = ()) -> Tensor:
-    """The loss of one head over clips that it has evidence of."""
+    """The loss of one head over the clips for which it has evidence."""
     if spec.task == "classification":
         return F.cross_entropy(prediction, target, prediction.new_tensor(class_weights) if class_weights else None)
     known = ~torch.isnan(target)

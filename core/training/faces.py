@@ -41,7 +41,7 @@ class FaceConfig:
     """How to fine-tune; epochs and rate are goncalves2022robust's.
 
     Attributes:
-        held: the share of the faces that choose the epoch.
+        held: share of the faces held out to choose the epoch.
     """
 
     epochs: int = 50
@@ -53,7 +53,7 @@ class FaceConfig:
 
 
 class Classified(nn.Module):
-    """VGG-Face up to fc6, and the layers attached to it: pixels [N, 3, 224, 224] -> logits [N, classes]."""
+    """VGG-Face up to fc6, and the attached layers: pixels [N, 3, 224, 224] -> logits [N, classes]."""
 
     def __init__(self, encoder: VggFace, classes: int) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Classified(nn.Module):
 
 
 def labelled_faces(folder: Path) -> tuple[list[Path], list[int], tuple[str, ...]]:
-    """The pictures of a folder of folders, the number of each one's class, and the classes.
+    """The pictures in a folder of class folders, each one's class index, and the classes.
 
     Raises:
         UserError: with fewer than two classes, or one without a picture.
@@ -99,10 +99,10 @@ def finetune(
         out: a .safetensors file.
 
     Returns:
-        What was done: classes, faces learnt from and held, the epoch that was kept and its accuracy.
+        A summary: classes, numbers of training and held-out faces, the selected epoch and its accuracy.
 
     Raises:
-        UserError: when there is nothing to learn from, a picture cannot be read, or there is no room to write.
+        UserError: when there is nothing to train on, a picture cannot be read, or the disk is full.
     """
     if out.suffix != ".safetensors":
         raise UserError(f"{out.name} should end in .safetensors, the only format in which weights are written.")
@@ -137,7 +137,7 @@ def finetune(
 
 
 def _shared_out(labels: Sequence[int], config: FaceConfig) -> tuple[list[int], list[int]]:
-    """The places of the faces to learn from, and of those held back: a share of each class, one at least where it has two."""
+    """Indices of the training faces, and of the held-out ones: a share of each class, at least one if it has two."""
     chance = np.random.default_rng(config.seed)
     learnt, held = [], []
     for number in sorted(set(labels)):
@@ -161,7 +161,7 @@ def read_face(path: Path) -> np.ndarray:
     """A picture as RGB [224, 224, 3] uint8.
 
     Raises:
-        UserError: when it is none.
+        UserError: when it is not a picture.
     """
     try:
         picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
@@ -186,7 +186,7 @@ def _accuracy(
 
 
 def _state(encoder: VggFace) -> dict[str, Tensor]:
-    """The weights by VGG's own names."""
+    """The weights under VGG's own names."""
     state = {"fc6.weight": encoder.fc6.weight, "fc6.bias": encoder.fc6.bias}
     layers = [layer for layer in encoder.layers if isinstance(layer, nn.Conv2d)]
     for name, layer in zip(_VGG_CONVOLUTIONS, layers, strict=True):

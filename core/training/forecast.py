@@ -1,4 +1,4 @@
-"""Before a run begins: how long it will take on this machine, and whether its corpus is large enough to say anything."""
+"""Before a run: estimates its duration on this machine, and checks whether its corpus is large enough."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from affectscope.core.training.splits import SPLITS
 from affectscope.core.training.strategies import STRATEGIES
 
 FEW_CLIPS, FEW_CLASS_CLIPS, FEW_SPEAKERS, FEW_TESTED = 200, 30, 4, 50
-# Forward alone, against forward and backward.
+# Cost of a forward pass relative to forward and backward.
 _LOOKING = 1 / 3
 _CLIPS = 8
 _STEPS = 4
-# Seconds until a new process has read its libraries.
+# Seconds for a new process to import its libraries.
 _START = 5.0
-# Seconds for which a measurement counts: a machine that was busy then may be idle now.
+# Seconds for which a measurement is valid, since the machine's load changes.
 _FRESH = 3600.0
 Report = Callable[[str, float], None]
 
@@ -44,9 +44,9 @@ class Pace:
     """How fast a machine trains.
 
     Attributes:
-        clip: seconds that a clip of the training set takes in an epoch; one of the development set takes a third.
+        clip: seconds per training clip and epoch; a development clip takes a third.
         reading: seconds to read one clip before the first epoch.
-        basis: how that is known, for people.
+        basis: the source of these numbers, as shown to the user.
     """
 
     clip: float
@@ -54,22 +54,21 @@ class Pace:
     basis: str
 
     def seconds(self, epochs: int, clips: Mapping[str, int]) -> float:
-        """How long a run takes, if it does not stop early.
+        """Duration of a run that does not stop early.
 
         Args:
-            clips: of each part: "train", "development", "test".
+            clips: number per part: "train", "development", "test".
         """
         return _START + epochs * self.clip * _looks(clips) + self.reading * sum(clips.values())
 
 
 def counts(split: pd.Series) -> dict[str, int]:
-    """Clips of each part."""
+    """Number of clips per part."""
     return {part: int((split == part).sum()) for part in SPLITS}
 
 
 def pace(order: Order, way: Callable[[pd.DataFrame, int, str], pd.Series]) -> Pace | None:
-    """What is known without measuring anything: the newest run of this machine that trained the same, else what was
-    measured within the last hour.
+    """The known pace: from the newest identical run on this machine, else from a measurement within the last hour.
 
     Args:
         way: ``core.training.splits.split_speakers``.
@@ -92,12 +91,12 @@ def pace(order: Order, way: Callable[[pd.DataFrame, int, str], pd.Series]) -> Pa
 
 
 def measured_path(order: Order) -> Path:
-    """Where ``measure`` writes."""
+    """Where ``measure`` stores its result."""
     return cache_root() / "paces" / f"{key_of(*_kind(order), order.corpus)}.json"
 
 
 def measure(order: Order, report: Report = lambda stage, share: None) -> Pace:
-    """Read a few clips and train on them for a moment, in this process; kept on disk.
+    """Read a few clips and train on them briefly, in this process; the result is stored on disk.
 
     Raises:
         UserError: when they cannot be read, or the system cannot be trained on them.
@@ -116,7 +115,7 @@ def measure(order: Order, report: Report = lambda stage, share: None) -> Pace:
         batches = Batches(clips, model.spec, normaliser, len(clips))
         set_prior(model, batches.targets)
         optimiser = torch.optim.Adam(model.parameters(), order.learning_rate)
-        # The first sets up what all others use.
+        # Without the first step, which includes one-time setup.
         seconds = float(np.median([_step(model, batches, optimiser, order) for _ in range(_STEPS)][1:]))
     found = Pace(seconds / len(clips), reading, "a step of training that was measured on this machine")
     sealed.keep_json(measured_path(order), asdict(found))
@@ -124,7 +123,7 @@ def measure(order: Order, report: Report = lambda stage, share: None) -> Pace:
 
 
 def remarks(corpus: Corpus, split: pd.Series) -> list[str]:
-    """One sentence for each way in which a corpus is small for what a run wants to find out; none where it is large enough."""
+    """One sentence for each way in which a corpus is too small; empty if it is large enough."""
     clips = counts(split)
     found = []
     training = corpus.table[split == "train"]
@@ -162,7 +161,7 @@ def _speakers(table: pd.DataFrame) -> int | None:
 
 
 def _step(model: torch.nn.Module, batches: Batches, optimiser: torch.optim.Optimizer, order: Order) -> float:
-    """Seconds of one step over all clips, every stage of the strategy, as the training loop makes it."""
+    """Seconds for one step over all clips, with every stage of the strategy, as in the training loop."""
     kind = STRATEGIES[order.strategy]()
     start = time.perf_counter()
     batch, target = next(iter(batches))

@@ -1,8 +1,7 @@
-"""Corpora that are learnt from together (`affectscope train --also`): which of their clips take part, who is held out, and how
-often each clip is drawn.
+"""Training on several corpora (`affectscope train --also`): which clips take part, who is held out, and sampling weights.
 
-Labels are the first corpus's. Clips with one modality take part as they are: strategies teach the heads that have evidence
-(goncalves2025versatile, Algorithm 1), and to models of several modalities such clips are training with one missing.
+Labels are the first corpus's. Clips with a single modality take part unchanged: strategies train the heads that have evidence
+(goncalves2025versatile, Algorithm 1), so for models of several modalities such clips are training with one missing.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ from affectscope.core.training.splits import SPLITS, split_speakers
 
 @dataclass(frozen=True)
 class Joined:
-    """A corpus that others may join, or that joins one.
+    """A corpus that takes part in a joint training.
 
     Attributes:
-        corpus: with the clips that take part, their labels in the model's words.
-        remarks: what was done with its labels, and with its speakers, in sentences.
-        left_out: label that the model lacks -> clips; "" for those without a label.
+        corpus: with the usable clips, their labels translated to the model's.
+        remarks: how its labels and speakers were handled, in sentences.
+        left_out: label that the model lacks -> number of clips; "" for those without a label.
     """
 
     corpus: Corpus
@@ -39,14 +38,14 @@ class Joined:
 
 
 def opened(first: Corpus, others: Sequence[Corpus], spec: ModelSpec, aliases: Mapping[str, str]) -> list[Joined]:
-    """The first corpus as it is, and those that join it with the clips whose label it has.
+    """The first corpus, and the joining ones restricted to clips with one of its labels.
 
     Args:
-        spec: of the model; of classes with the first corpus's labels.
-        aliases: a label of a corpus that joins -> the first one's that it is.
+        spec: of the model, with the first corpus's labels as classes.
+        aliases: a joining corpus's label -> the first corpus's.
 
     Raises:
-        UserError: when one joins itself, has no clip with such a label, or an alias names no label.
+        UserError: when one joins itself or has no usable clip, or an alias names no label.
     """
     if aliases and not others:
         raise UserError("An alias is for the labels of an additional corpus: name one with --also.")
@@ -75,10 +74,10 @@ def _labels(corpus: Corpus) -> list[str]:
 
 
 def split_joining(corpus: Corpus, seed: int) -> tuple[pd.Series, str]:
-    """Who of a corpus that joins is learnt from and who is held out, and a sentence where nobody can be held out.
+    """Split a joining corpus into training and held-out speakers; and a sentence where nobody can be held out.
 
-    A corpus that came with a split keeps it; else speakers are drawn by the seed. With fewer than three, or with none named, all
-    of it is learnt from: there is nobody to measure on.
+    A corpus's own split is used if it has one; otherwise speakers are drawn by the seed. With fewer than three speakers, or
+    unnamed ones, all clips are used for training, and none are left for evaluation.
 
     Raises:
         UserError: as ``splits.split_speakers`` does.
@@ -98,11 +97,11 @@ def split_joining(corpus: Corpus, seed: int) -> tuple[pd.Series, str]:
 
 
 def balanced_weights(origins: Sequence[str], labels: Sequence[str]) -> list[float]:
-    """How likely each clip is drawn: every corpus as often as the others, and in it every class; they add up to one.
+    """Sampling probability of each clip, such that corpora are drawn equally often, and classes within each; they sum to one.
 
     Args:
-        origins: of each clip, the corpus that it is of.
-        labels: of each clip; all alike for a model of attributes.
+        origins: the corpus of each clip.
+        labels: of each clip; all the same for a model of attributes.
 
     >>> balanced_weights(["a", "a", "a", "b"], ["joy", "joy", "fear", "joy"])
     [0.125, 0.125, 0.25, 0.5]
@@ -114,13 +113,13 @@ def balanced_weights(origins: Sequence[str], labels: Sequence[str]) -> list[floa
 
 
 def with_evidence(clips: Sequence[Clip], spec: ModelSpec) -> tuple[list[Clip], int]:
-    """The clips that have a frame of any modality that the model takes, and how many have none."""
+    """The clips with a frame of any modality that the model takes, and the number of those without."""
     kept = [clip for clip in clips if any(m in clip.streams and clip.streams[m].any for m in spec.inputs)]
     return kept, len(clips) - len(kept)
 
 
 def facts(joined: Joined, parts: Mapping[str, Sequence[Clip]], spec: ModelSpec) -> dict[str, Any]:
-    """What the card says of a corpus: how many of its clips and speakers are in each part, of what label and modality."""
+    """A corpus's entry on the card: number of clips and speakers in each part, by label and modality."""
     clips = [clip for part in parts.values() for clip in part]
     learnt = parts.get("train", ())
     return {

@@ -1,6 +1,4 @@
-"""What a checkpoint is given to know of its training: how near clips lie (``core.knowing.reference``), and how far its confidence
-can be trusted (``core.knowing.temperature``).
-"""
+"""Computes what a checkpoint knows of its training data: distances (``core.knowing.reference``) and temperatures."""
 
 from __future__ import annotations
 
@@ -21,12 +19,12 @@ from affectscope.core.streams import Batch, Clip
 from affectscope.core.training.augment import displaced
 from affectscope.core.training.batches import Batches
 
-# Of a large corpus so many clips, evenly taken, say enough.
+# Maximum number of clips, evenly sampled from a large corpus.
 MOST = 2000
-# How far development clips are moved, see ``augment.displaced``: at 1 they lie 1.7 times as far from training as they did, where
-# recorded voices lie from rendered ones. What is asked of a clip stays, and confidence must bear it.
+# How far development clips are moved, see ``augment.displaced``: at 1 they are 1.7 times as far from the training data, which is
+# how far recorded voices are from rendered ones. Their labels do not change, so confidence has to decrease.
 MOVED = (0.0, 0.5, 1.0, 1.5)
-# Fewer answers than this say nothing of a temperature.
+# Minimum number of answers for a temperature.
 FEWEST = 30
 _CHUNK = 64
 
@@ -34,11 +32,11 @@ _CHUNK = 64
 def learn(
     model: AVModel, normaliser: Normaliser, training: Sequence[Clip], development: Sequence[Clip], seed: int = 0
 ) -> Knowing | None:
-    """The statistics of a trained model; None where there are too few clips for any.
+    """The statistics of a trained model; None where there are too few clips.
 
     Args:
-        training: what it was trained on; development: what was held out to choose its epoch.
-        seed: of the noise that development clips are moved by.
+        training: the training clips; development: held out to choose the epoch.
+        seed: of the displacement of development clips.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -77,7 +75,7 @@ def _references(spec: ModelSpec, learnt: Vectors, held: Vectors) -> dict[str, re
 def _vectors(
     clips: Sequence[Clip], spec: ModelSpec, normaliser: Normaliser, wanted: set[str]
 ) -> dict[str, tuple[np.ndarray, list[int]]]:
-    """Modality -> [N, D] of the clips that have it, and their classes; all 0 where a model answers with attributes."""
+    """Modality -> [N, D] for the clips that have it, and their classes; all 0 for attributes."""
     rows: dict[str, list[Tensor]] = {m: [] for m in wanted}
     classes: dict[str, list[int]] = {m: [] for m in wanted}
     for batch, target in _batches(clips, spec, normaliser):
@@ -90,7 +88,7 @@ def _vectors(
 
 
 def _batches(clips: Sequence[Clip], spec: ModelSpec, normaliser: Normaliser) -> Iterator[tuple[Batch, Tensor]]:
-    """Some clips after the others: a corpus need not fit into memory twice."""
+    """Batches of clips, made lazily: a corpus may not fit into memory twice."""
     for start in range(0, len(clips), _CHUNK):
         yield from Batches(clips[start : start + _CHUNK], spec, normaliser, _CHUNK)
 
@@ -99,10 +97,10 @@ def _batches(clips: Sequence[Clip], spec: ModelSpec, normaliser: Normaliser) -> 
 def _temperatures(
     checkpoint: Checkpoint, development: Sequence[Clip], means: Mapping[str, Tensor]
 ) -> tuple[dict[str, tuple[float, float, float]], dict[str, float]]:
-    """Head -> its temperature at each level, no cooler the farther; and the free energy that 95 % of unmoved clips stay below.
+    """Head -> its temperature at each level, which does not decrease with distance; and head -> the 95 % quantile of free energy.
 
-    Clips are evaluated whole and with each modality alone, as recordings come. A level that too few moved clips reach takes
-    the temperature of the one before.
+    Clips are evaluated whole and with each modality alone, as in real recordings. A level that too few moved clips reach gets the
+    temperature of the level before.
     """
     model, spec = checkpoint.model, checkpoint.spec
     heads = (*spec.heads, DECISION)
@@ -120,7 +118,7 @@ def _temperatures(
             output, near = model(moved), nearness(checkpoint, moved).levels
             by_head = {**{h: over_clip(output.predictions[h], moved) for h in spec.heads}, DECISION: model.decide(output)}
             for head, answer in by_head.items():
-                # A head of one modality says of the clip without the others what it says of the whole.
+                # A unimodal head gives the same answer with and without the other modalities.
                 if alone and drawn[head] == (alone,):
                     continue
                 seen = torch.stack([output.evidence[h] for h in ((head,) if head != DECISION else spec.decision)]).any(0)

@@ -1,16 +1,17 @@
-"""One training loop, on Lightning Fabric: the same on a CPU, on one GPU, on several, and on several machines.
+"""The training loop, on Lightning Fabric: the same for a CPU, one or more GPUs, and several machines.
 
-Every epoch starts from a seed made of the run's seed and its number, so that a run that was killed and goes on from its last
-finished epoch ends with the weights of one that was not.
+Every epoch starts from a seed derived from the run's seed and the epoch's number, so that an interrupted and resumed run ends
+with the same weights as an uninterrupted one.
 
 With several processes (``devices``, ``nodes``, or torchrun):
 
-- Every process has the whole model and all clips in memory. Each epoch a distributed sampler shuffles the training clips, in the
-  same order for all, and each of n processes sees every n-th of them, in batches of ``batch_size``: a step is made of n times as
-  many clips. Where the clips cannot be shared out evenly, some are seen twice, so that all take the same number of steps.
-- Chance (dropout, noise, dropped modalities) differs from process to process; gradients are averaged.
-- The development set is measured, and files are written, by the first process alone; the others wait, and go by what it found.
-- Features are not shared out: a process extracts what the store lacks. ``affectscope corpus features`` before saves that work.
+- Every process has the whole model and all clips in memory. Each epoch a distributed sampler shuffles the training clips in the
+  same order everywhere, and each of n processes gets every n-th, in batches of ``batch_size``: a step covers n times as many
+  clips. If the clips cannot be divided evenly, some are repeated, so that all processes take the same number of steps.
+- Randomness (dropout, noise, dropped modalities) differs between processes; gradients are averaged.
+- Only the first process evaluates the development set and writes files; the others wait for its result.
+- Features are not shared: each process extracts what the store lacks. Run ``affectscope corpus features`` first to save that
+  work.
 """
 
 from __future__ import annotations
@@ -45,22 +46,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train; the defaults are those of goncalves2022robust (section 4.3) and goncalves2022auxformer (5.1) and what these
-    leave open.
+    """Training settings. Defaults are goncalves2022robust's (section 4.3) and goncalves2022auxformer's (5.1), where published.
 
     Attributes:
-        clip_norm: gradients are scaled down to this norm; 0 leaves them.
-        patience (not published): epochs without a better one, by ``selection``, before training stops.
-        selection: the epoch that is kept has the least development loss, the least loss of the main head (the spec's first;
-            goncalves2025versatile's audio-visual one), or the most right answers (mocanu2023multimodal, 4.2).
-        decay_patience: epochs without one before the learning rate falls to a tenth ("learning decay set to five epochs").
+        clip_norm: maximum gradient norm; 0 disables clipping.
+        patience (not published): epochs without improvement of ``selection`` before training stops.
+        selection: the best epoch has the lowest development loss, the lowest loss of the main head (the spec's first;
+            goncalves2025versatile's audio-visual one), or the highest accuracy (mocanu2023multimodal, 4.2).
+        decay_patience: epochs without improvement before the learning rate is divided by ten ("learning decay set to five
+            epochs").
         betas: Adam's; (momentum, unused) for SGD.
-        balance: weigh classes by the inverse of their frequency.
-        soft_votes: learn each class's share of a clip's votes (columns ``share <class>``); what is measured stays the class.
+        balance: weigh classes by inverse frequency.
+        soft_votes: train on each class's share of a clip's votes (columns ``share <class>``); metrics still use the class.
         frame_noise, clip_noise: see ``augment.jitter``; 0 in the papers.
-        batch_size: clips a step, of each process.
-        split: how clips are shared out, see ``splits.split_speakers``.
-        precision, accelerator, devices, nodes: Fabric's; a launcher's environment outweighs the last two.
+        batch_size: clips per step and process.
+        split: see ``splits.split_speakers``.
+        precision, accelerator, devices, nodes: Fabric's; a launcher's environment overrides the last two.
     """
 
     epochs: int = 25
@@ -96,7 +97,7 @@ History = list[dict[str, float]]
 
 @dataclass
 class Progress:
-    """Where a run stands after a finished epoch: all that going on needs."""
+    """The state after a finished epoch: all that resuming needs."""
 
     model: dict[str, Tensor]
     best: dict[str, Tensor]
@@ -117,15 +118,15 @@ def train(
     progress: Callable[[dict[str, float]], None] | None = None,
     resume: bool = False,
 ) -> History:
-    """Train in place and leave the model, in every process, with the weights of its best epoch on the development set.
+    """Train in place. Afterwards the model has, in every process, the weights of its best epoch on the development set.
 
     Args:
-        files: where the run writes, by suffix: ``.history.json``, and ``.resume.pt`` until it is done.
+        files: prefix of the run's files: ``.history.json``, and ``.resume.pt`` until it is done.
         progress: called after each epoch with the history's new row.
-        resume: go on from ``.resume.pt`` where there is one.
+        resume: continue from ``.resume.pt`` if it exists.
 
     Raises:
-        UserError: when training diverges, the disk is full, or what is to be resumed was another run.
+        UserError: when training diverges, the disk is full, or the file to resume from belongs to another run.
     """
     fabric = _fabric(config)
     fabric.launch()
@@ -164,17 +165,17 @@ def train(
         _by_the_first(fabric, lambda now=now: _store(files, now))  # type: ignore[misc]
         if progress:
             progress(row)
-    # Running statistics are each process's own.
+    # Running statistics differ between processes.
     model.load_state_dict(fabric.broadcast(best))
     model.to("cpu").eval()
     return history
 
 
 def _selected(row: dict[str, float], config: TrainConfig) -> float:
-    """What an epoch is chosen by; less is better.
+    """The value by which an epoch is selected; lower is better.
 
     Raises:
-        UserError: when a model of attributes is to be chosen by its accuracy.
+        UserError: when accuracy is requested for a regression.
     """
     if config.selection == "accuracy":
         if "dev_accuracy" not in row:
@@ -184,12 +185,12 @@ def _selected(row: dict[str, float], config: TrainConfig) -> float:
 
 
 def is_first() -> bool:
-    """Whether this process is the one of its run that writes and speaks."""
+    """Whether this is the run's first process, which writes and logs."""
     return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 def forget(files: Path) -> None:
-    """Remove what only an unfinished run needs."""
+    """Delete the files that only an unfinished run needs."""
     _resume_file(files).unlink(missing_ok=True)
 
 
@@ -201,17 +202,17 @@ class _Step(nn.Module):
         self.model, self.strategy, self.several = model, strategy, several
 
     def forward(self, values: dict[str, Tensor], present: dict[str, Tensor], target: Tensor, stage: str) -> tuple[Tensor, Tensor]:
-        """The loss, and whether it teaches anything: whether a clip of this batch takes part in the stage."""
+        """The loss, and whether any clip of this batch takes part in the stage."""
         loss = self.strategy.loss(self.model, Batch(values, present), target, stage)
         teaches = torch.tensor(float(loss.requires_grad), device=loss.device)
         if self.several and not loss.requires_grad:
-            # Another process's batch may teach: gradients are averaged over all, and this one has none to give but zeros.
+            # Another process's batch may take part: gradients are averaged over all, so this one contributes zeros.
             loss = loss + sum(0 * p.sum() for p in self.model.parameters() if p.requires_grad)
         return loss, teaches
 
 
 def _fabric(config: TrainConfig) -> Fabric:
-    # A launcher (torchrun, fabric run) says in the environment how many processes it started.
+    # A launcher (torchrun, fabric run) sets the number of processes in the environment.
     devices, nodes = config.devices, config.nodes
     if "LOCAL_WORLD_SIZE" in os.environ:
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -243,7 +244,7 @@ def _epoch(fabric: Fabric, step: Any, optimiser: Any, batches: Batches, strategy
     # Set up again each epoch: a sampler that distributes clips takes its order from the epoch's seed.
     loader = fabric.setup_dataloaders(batches.loader, move_to_device=False)
     if fabric.global_rank:
-        # The order was all processes' own; what chance does to a batch is not.
+        # The order is common to all processes; randomness within a batch is not.
         torch.manual_seed(torch.initial_seed() + fabric.global_rank)
     for batch, target in loader:
         batch = jitter(batch.to(fabric.device), config.frame_noise, config.clip_noise)
@@ -265,7 +266,7 @@ def _epoch(fabric: Fabric, step: Any, optimiser: Any, batches: Batches, strategy
 
 
 def _by_the_first(fabric: Fabric, action: Callable[[], T]) -> T:
-    """What the action of the first process gives, in every process; what it has to complain of, too."""
+    """Run an action in the first process, and return its result, or raise its error, in every process."""
     result, complaint = None, ""
     if fabric.is_global_zero:
         try:
@@ -280,7 +281,7 @@ def _by_the_first(fabric: Fabric, action: Callable[[], T]) -> T:
 
 @contextmanager
 def frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """No gradient for these while it lasts: autograd keeps nothing of what lies before and beside the others."""
+    """Disable gradients of these parameters, so that autograd stores nothing for them."""
     for parameter in parameters:
         parameter.requires_grad_(False)
     try:
@@ -292,7 +293,7 @@ def frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
 
 @torch.inference_mode()
 def _development(model: AVModel, batches: Batches, strategy: Strategy) -> dict[str, float]:
-    """The loss on whole clips, and for classes the share of right answers, by head and for the decision."""
+    """The loss on whole clips, and for classes the accuracy, per head and for the decision."""
     model.eval()
     loss, main_loss, clips = 0.0, 0.0, 0
     main = {model.spec.heads[0]: 1.0}
@@ -328,8 +329,8 @@ def _stored(files: Path | None, config: TrainConfig) -> Progress | None:
         stored = Progress(**torch.load(_resume_file(files), map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, EOFError, TypeError, ValueError, LookupError, pickle.UnpicklingError) as error:
         raise UserError(f"{name} is damaged: remove it and start again.") from error
-    # A finished run may be given more epochs; anything else would make it another run. A setting that is newer than the file
-    # stood where it stands by default.
+    # A finished run may be extended by more epochs; any other change makes it another run. Settings that are newer than the file
+    # had their default values.
     both = (asdict(config), asdict(TrainConfig()) | stored.config)
     ours, theirs = ({k: v for k, v in settings.items() if k != "epochs"} for settings in both)
     if {k: list(v) if isinstance(v, tuple) else v for k, v in ours.items()} != {
@@ -350,11 +351,11 @@ def _store(files: Path | None, now: Progress) -> None:
 
 @contextmanager
 def explained(file: Path) -> Iterator[None]:
-    """Turn a failure to write into one sentence."""
+    """Turn write errors into one sentence."""
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
-        # torch's own says nothing of disks.
+        # torch's own message does not mention the disk.
         why = error.strerror if isinstance(error, OSError) and error.strerror else "is the disk full?"
         raise UserError(
             f"{file.parent} cannot be written to ({why}): make room or choose another place, and start again, "

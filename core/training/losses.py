@@ -1,6 +1,6 @@
-"""Losses as small functions.
+"""Losses as functions.
 
-Where a batch holds nothing that a loss can compare, it is zero, with a graph of zeros; only ``shared_loss`` has none then.
+Where a batch has nothing to compare, a loss is zero, with a graph of zeros; only ``shared_loss`` then has no graph.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from affectscope.core.models.base import ModelOutput
 from affectscope.core.models.blocks.tokens import mean_present
 from affectscope.core.models.labels import NOUNS
 
-# mocanu2023multimodal, section 3.4: the side of neutral on which an emotion lies.
+# mocanu2023multimodal, section 3.4: the polarity of each emotion.
 POLARITY = {
     "happiness": 1, "calm": 1, "surprise": 1,
     "neutral": 0,
     "sadness": -1, "fear": -1, "anger": -1, "disgust": -1,
 }  # fmt: skip
-# Sums of two variances below it cannot be told from rounding, for values of the size of one.
+# Sums of two variances below this are rounding errors, for values around one.
 NO_VARIANCE = 1e-8
 
 
@@ -34,7 +34,7 @@ def shared_loss(
 ) -> Tensor:
     """Weighted sum of the heads' losses (goncalves2022robust, Eq. 6; goncalves2022auxformer, Eq. 1: cross-entropies).
 
-    A head is asked only about the clips that give it evidence: an absent modality teaches its head nothing.
+    A head's loss only covers clips for which it has evidence: an absent modality does not train its head.
 
     Args:
         target: [B, ...], class indices or whatever ``loss`` takes.
@@ -51,12 +51,11 @@ def shared_loss(
 def ccc_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """1 - concordance (parthasarathy2020detecting, Eq. 2), the mean over sequences and attributes.
 
-    Variances are those of the population. A sequence counts for an attribute if it has two valid frames and its prediction or its
-    target varies.
+    Uses population variances. A sequence counts for an attribute if it has two valid frames, and its prediction or target varies.
 
     Args:
-        prediction, target: [B, T, A]; a target that is not valid may be anything, NaN too.
-        mask: the valid frames, [B, T], or [B, T, A] where attributes differ in them.
+        prediction, target: [B, T, A]; invalid targets may have any value, including NaN.
+        mask: the valid frames, [B, T], or [B, T, A] where attributes differ.
     """
     mask = _as_values(mask, prediction)
     x, y = torch.where(mask, prediction, 0), torch.where(mask, target.to(prediction), 0)
@@ -81,14 +80,13 @@ def batch_ccc_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def l1_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """The mean distance (goncalves2025versatile, Eq. 4) over the values of [B, A] that ``mask`` [B] or [B, A] counts."""
+    """Mean absolute error (goncalves2025versatile, Eq. 4) over the values of [B, A] in ``mask`` [B] or [B, A]."""
     mask = _as_values(mask, prediction)
     return _mean_where(mask, (prediction - torch.where(mask, target.to(prediction), 0)).abs())
 
 
 def reconstruction_loss(rebuilt: Tensor, values: Tensor, present: Tensor) -> Tensor:
-    """Mean squared error against the mean of a clip's present frames (goncalves2025versatile, Eq. 1), over the clips that have
-    one.
+    """Mean squared error against the mean of a clip's present frames (goncalves2025versatile, Eq. 1), over clips with frames.
 
     Args:
         rebuilt: [B, D].
@@ -99,11 +97,10 @@ def reconstruction_loss(rebuilt: Tensor, values: Tensor, present: Tensor) -> Ten
 
 
 def triplet_loss(embedding: Tensor, target: Tensor, margin: float = 1.0) -> Tensor:
-    """The plain triplet loss (mocanu2023multimodal, Eq. 13): [|a - p|^2 - |a - n|^2 + margin]+, the mean over all triplets that a
-    batch has.
+    """The plain triplet loss (mocanu2023multimodal, Eq. 13): [|a - p|^2 - |a - n|^2 + margin]+, averaged over a batch's triplets.
 
-    Eq. 13 and 16 are sums over samples, and mocanu2023multimodal does not say which triplets a batch gives: a mean does not grow
-    with the batch.
+    Eq. 13 and 16 are sums over samples, and mocanu2023multimodal does not say which triplets of a batch are used. A mean does not
+    grow with the batch.
 
     Args:
         embedding: [B, D].
@@ -114,13 +111,13 @@ def triplet_loss(embedding: Tensor, target: Tensor, margin: float = 1.0) -> Tens
 
 
 def emotion_loss(embedding: Tensor, target: Tensor, labels: Sequence[str], alpha: float = 1.0, beta: float = 1.0) -> Tensor:
-    """Triplets that know which emotions are related (mocanu2023multimodal, Eq. 14 to 16).
+    """Triplet loss that knows which emotions are related (mocanu2023multimodal, Eq. 14 to 16).
 
-    The clips of a's class come closer to it than those of related emotions, which have a's polarity, by ``alpha``; related ones
-    come closer than those of the opposite polarity, by ``beta``. Each term is the mean over all triplets that a batch has. An
-    emotion without a related one among ``labels`` has the plain triplet loss, with ``alpha``: neutral, as the paper says, and by
-    the same rule happiness in CREMA-D, which has no other emotion of its polarity. Neutral clips are related and opposed to
-    none, so only neutral anchors, or such that have the plain loss, are told from them.
+    Clips of a's class are pulled closer than related emotions, which have a's polarity, by ``alpha``; related ones closer than
+    those of the opposite polarity, by ``beta``. Each term is the mean over a batch's triplets. An emotion without a related one
+    among ``labels`` has the plain triplet loss with ``alpha``: neutral, as the paper says, and by the same rule happiness in
+    CREMA-D, the only positive emotion. Neutral clips are neither related nor opposed to any, so only neutral anchors, or those
+    with the plain loss, are separated from them.
 
     Args:
         embedding: [B, D].
@@ -139,7 +136,7 @@ def emotion_loss(embedding: Tensor, target: Tensor, labels: Sequence[str], alpha
 
 
 def polarity_of(label: str) -> int:
-    """1, 0 or -1 of an emotion, by its noun or adjective (mocanu2023multimodal, section 3.4).
+    """1, 0 or -1 for an emotion, by its noun or adjective (mocanu2023multimodal, section 3.4).
 
     Raises:
         UserError: when it is not one of the eight.
@@ -159,7 +156,7 @@ def _hinge(embedding: Tensor, near: Tensor, far: Tensor, margin: float) -> Tenso
 
 
 def _others(same: Tensor) -> Tensor:
-    """[B, B] without each clip itself."""
+    """[B, B], ``same`` without the diagonal."""
     return same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
 
 
@@ -168,5 +165,5 @@ def _mean_where(counted: Tensor, values: Tensor) -> Tensor:
 
 
 def _as_values(mask: Tensor, values: Tensor) -> Tensor:
-    """A mask over the leading dimensions of ``values`` as one over all of them."""
+    """Expand a mask over the leading dimensions of ``values`` to all dimensions."""
     return mask.view(*mask.shape, *[1] * (values.ndim - mask.ndim)).expand_as(values)

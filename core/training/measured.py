@@ -1,6 +1,4 @@
-"""How good a checkpoint is on a corpus: by head, with intervals, with what it gains by keeping silent, as tables, JSON and domain
-cards have it.
-"""
+"""Evaluates a checkpoint on a corpus: metrics per head with intervals, and selective prediction."""
 
 from __future__ import annotations
 
@@ -30,12 +28,12 @@ from affectscope.core.streams import Batch, Clip
 from affectscope.core.training.batches import Batches
 
 Report = Callable[[str, float], None]
-# Of a domain card's row, what is kept of a head.
+# Keys of a head's row that are stored on a domain card.
 _KEPT = ("clips", "accuracy", "accuracy_interval", "uar", "uar_interval", "chance", "recall")
 
 
 def answers(checkpoint: Checkpoint) -> Ask:
-    """For ``collect``: a checkpoint's answers to a batch, confidence calibrated, the decision without what it guesses from."""
+    """For ``collect``: a checkpoint's answers with calibrated confidence; the decision ignores modalities at chance."""
 
     def answered(batch: Batch) -> tuple[ModelOutput, Mapping[str, Tensor]]:
         found = ask(checkpoint, batch)
@@ -45,7 +43,7 @@ def answers(checkpoint: Checkpoint) -> Ask:
 
 
 def evaluate_clips(checkpoint: Checkpoint, clips: Sequence[Clip], without: str | None = None) -> dict[str, Metrics]:
-    """Metrics by head, and for the decision, over clips with labels of the model's."""
+    """Metrics per head, and for the decision, over clips with the model's labels."""
     batches = Batches(clips, checkpoint.spec, checkpoint.normaliser)
     return by_head(collect(checkpoint.model, batches, without, ask=answers(checkpoint)))
 
@@ -57,10 +55,10 @@ def evaluate_checkpoint(
     workers: int | None = None,
     report: Report = lambda stage, share: None,
 ) -> tuple[dict[str, Metrics], list[str]]:
-    """Metrics by head on the clips of a corpus, and one sentence for each clip that could not be read.
+    """Metrics per head on the clips of a corpus, and one sentence for each clip that could not be read.
 
     Args:
-        corpus: with labels of the model alone; see ``core.evaluation.labelled``.
+        corpus: only with the model's labels; see ``core.evaluation.labelled``.
 
     Raises:
         UserError: when none can be read, or labels are not the model's.
@@ -78,16 +76,16 @@ def measure(
     report: Report = lambda stage, share: None,
     left_out: Mapping[str, int] | None = None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """All there is to say of a checkpoint on a corpus: a row a head, "decision" last, over the clips that it has evidence of.
+    """The full evaluation of a checkpoint on a corpus: a row per head, "decision" last, over the clips with evidence for it.
 
     For classes ``accuracy`` and ``uar`` with ``_interval`` (95 %), ``chance`` (the unweighted recall of a guess), ``recall`` by
     class with its interval and clips, ``answers`` by class, ``confusion`` (rows are true, in the order of ``labels``), ``aurc``,
-    and ``surest_half`` with what is gained by answering it alone, the surest by ``core.inference.steady`` and, beside it, by
-    confidence; of clips without evidence how many there are. A head without any evidence has zero clips and no numbers. Of a
-    model that is asked in bfloat16 ``remarks`` says what that changes.
+    and ``surest_half``: accuracy on the most confident half, by ``core.inference.steady`` and by confidence; also the number of
+    clips without evidence. A head without evidence has zero clips and no numbers. With bfloat16, ``remarks`` says what that
+    changes.
 
     Args:
-        left_out: label that the model lacks -> clips, which rows repeat.
+        left_out: label that the model lacks -> number of clips, repeated in the rows.
 
     Raises:
         UserError: as ``evaluate_checkpoint``.
@@ -101,7 +99,7 @@ def measure(
 
 
 def measure_clips(checkpoint: Checkpoint, clips: Sequence[Clip], without: str | None = None) -> list[dict[str, Any]]:
-    """As ``measure``, of clips with labels of the model's; ``has``: modality -> clips that have it."""
+    """As ``measure``, for clips with the model's labels; ``has``: modality -> number of clips that have it."""
     batches = Batches(clips, checkpoint.spec, checkpoint.normaliser)
     steady: dict[str, list[Tensor]] = {}
 
@@ -119,7 +117,7 @@ def measure_clips(checkpoint: Checkpoint, clips: Sequence[Clip], without: str | 
 
 
 def domain_row(rows: Sequence[Mapping[str, Any]], name: str, synthetic: bool) -> dict[str, Any]:
-    """What a domain card says of it; see ``core.knowing.domain``."""
+    """The entry on a domain card; see ``core.knowing.domain``."""
     return {
         "name": name,
         "synthetic": synthetic,
@@ -131,12 +129,12 @@ def domain_row(rows: Sequence[Mapping[str, Any]], name: str, synthetic: bool) ->
 
 
 def read_clips(corpus: Corpus, sets: Mapping[str, str], workers: int | None, report: Report) -> tuple[list[Clip], list[str]]:
-    """The clips of a corpus with the features of these sets, and one sentence for each that could not be read."""
+    """The clips of a corpus with these feature sets, and one sentence for each that could not be read."""
     return load_clips(corpus, None, workers, lambda done, total: report("Reading clips", done / total), {**DEFAULT_SETS, **sets})
 
 
 def seeing(model: AVModel, metrics: dict[str, Metrics], without: str) -> dict[str, Metrics]:
-    """Leave out the heads that draw on the missing modality alone: they have answered with the prior."""
+    """Leave out the heads that use only the missing modality, which returned the prior."""
     blind = _blind(model, without)
     return {head: values for head, values in metrics.items() if head not in blind}
 
@@ -146,7 +144,7 @@ def _blind(model: AVModel, without: str | None) -> set[str]:
 
 
 def _row(found: Predictions, head: str, steady: Tensor | None) -> dict[str, Any]:
-    """One head, over the clips that it has evidence of; ``steady`` [N]."""
+    """One head, over the clips with evidence for it; ``steady`` [N]."""
     heads = found.spec.decision if head == "decision" else (head,)
     seen = torch.stack([found.evidence[h] for h in heads]).any(0)
     own = found.of(seen)

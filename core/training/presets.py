@@ -1,7 +1,7 @@
-"""Which features a preset is trained on, and what of it changes for them.
+"""Which features a preset is trained on, and which of its settings depend on them.
 
-A demo preset takes this project's own features. A published one takes those of its paper, or none: what it is not told it does
-not replace by smaller ones.
+A demo preset takes this project's own features. A published one takes those of its paper, or none: it never falls back to smaller
+ones.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def is_demo(preset: str) -> bool:
-    """Whether a preset is for this project's features; every other has a paper's sizes."""
+    """Whether a preset is for this project's features; all others have a paper's sizes."""
     return preset.startswith("demo")
 
 
 def spec_of(system: str, preset: str, **changes: Any) -> ModelSpec:
-    """What a preset declares, without its weights."""
+    """A preset's spec, without building its weights."""
     with torch.device("meta"):
         return MODELS[system].preset(preset, **changes).spec
 
 
 def published_sets(system: str, preset: str) -> dict[str, str]:
-    """Modality -> the feature set that a published preset's paper took."""
+    """Modality -> the feature set that a published preset's paper used."""
     spec = spec_of(system, preset)
     return {**by_width(system, spec.inputs), **spec.features}
 
@@ -51,18 +51,18 @@ def adapt_preset(
     published: Mapping[str, str] = NOTHING,
     only: Collection[str] = (),
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """What of a preset changes for a corpus and its features, and the feature set of each modality.
+    """The settings of a preset that change for a corpus and its features, and the feature set of each modality.
 
-    A corpus that came with features is trained on them; else a demo preset on this project's, a published one on its paper's.
+    A corpus with its own features is trained on them; otherwise a demo preset uses this project's, a published one its paper's.
 
     Args:
-        packed: modality -> name and width of the features of a packed store, which go before all others.
-        features: modality -> feature set, as a person said; goes before what the system or the corpus has.
-        published: modality -> what a paper took for a published preset, where its widths do not tell.
-        only: the modalities that are taken, where other changes leave some out; all if empty.
+        packed: modality -> name and width of a packed store's features, which take precedence over all others.
+        features: modality -> feature set chosen by the user; precedes those of the system or the corpus.
+        published: modality -> the paper's set for a published preset, where widths do not identify it.
+        only: the modalities to use; all if empty.
 
     Raises:
-        UserError: when the preset wants features that are not extracted here, or cannot be had.
+        UserError: when the preset takes features that are not extracted here, or are unavailable.
     """
     spec = spec_of(system, preset)
     packed = packed or {}
@@ -88,9 +88,10 @@ def adapt_preset(
 
 
 def check_sets(sets: Mapping[str, str], corpus: Corpus) -> None:
-    """
+    """Check that features which have to be extracted can be.
+
     Raises:
-        UserError: when features that have to be extracted cannot be: weights, arrays or a package are missing.
+        UserError: when weights, arrays or a package are missing.
     """
     for modality, name in sets.items():
         if not (modality in corpus.given and corpus.given[modality].name == name):
@@ -107,11 +108,11 @@ def stored_sets(
 ) -> dict[str, PackedSet]:
     """The features of a store that a preset takes, by modality.
 
-    A demo preset takes what its model names, or the only set of a modality. A published one takes its paper's set, or the only
-    one that is as wide.
+    A demo preset takes the set that its model declares, or the only set of a modality. A published one takes its paper's set, or
+    the only one of the same width.
 
     Args:
-        features: modality -> set, or its folder's name, as a person said; ``published`` and ``only`` as for ``adapt_preset``.
+        features: modality -> set, or its folder's name, chosen by the user; ``published`` and ``only`` as for ``adapt_preset``.
 
     Raises:
         UserError: when the store lacks some, or has several.
@@ -143,7 +144,7 @@ def _as_published(modality: str, dim: int, name: str, found: list[PackedSet], wh
 
 
 def _feature_set(modality: str, spec: ModelSpec, corpus: Corpus, preset: str, published: Mapping[str, str]) -> str:
-    """What a model is given of a modality: what it asks for by name, or the corpus brought, or the usual."""
+    """The feature set of a modality: the one that the model declares, the corpus's own, or the default."""
     usual = DEFAULT_SETS if is_demo(preset) else {**by_width(spec.system, spec.inputs), **published}
     brought = corpus.given[modality].name if modality in corpus.given else usual.get(modality, "")
     return spec.features.get(modality, brought)

@@ -1,4 +1,4 @@
-"""Weights that training begins with, in place of random ones: `affectscope train --pretrained`."""
+"""Initial weights from a checkpoint: `affectscope train --pretrained`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from affectscope.core.text import shown
 
 
 def begin_with(model: AVModel, start: Checkpoint, name: str) -> Normaliser:
-    """Give a model the weights of a trained one. The heads answer in the same classes, and features are normalised as that one
-    had them: weights mean something on its own scale alone.
+    """Initialise a model from a trained one. Returns that one's normaliser, since its weights depend on it.
+
+    Both must have the same classes.
 
     Args:
-        name: of the trained one, for people.
+        name: of the trained one, for messages.
 
     Raises:
-        UserError: when it is another system, of another size, or answers in other labels.
+        UserError: when it has another system, size or labels.
     """
     ours, theirs = model.spec, start.spec
     if theirs.system != ours.system:

@@ -1,4 +1,4 @@
-"""How each system is trained: as published at paper size, and so that two cores do it in minutes at demo size."""
+"""Training settings of each system: as published for paper sizes, and for demo sizes within minutes on two cores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from affectscope.core.training.loop import TrainConfig
 
 @dataclass(frozen=True)
 class Recipe:
-    """A strategy's name and the settings that go with it."""
+    """A strategy's name and its settings."""
 
     strategy: str = "standard"
     config: TrainConfig = field(default_factory=TrainConfig)
@@ -27,13 +27,13 @@ PAPER: dict[str, Recipe] = {
     "vavl": Recipe("vavl", _VERSATILE),
     "uavm": Recipe("one-modality", _VERSATILE),
     **dict.fromkeys(("sfav", "tlstm", "unimodal-conformer"), Recipe("standard", _VERSATILE)),
-    # parthasarathy2020detecting, 4.3; it names no epochs, batch size or schedule.
+    # parthasarathy2020detecting, 4.3; it does not state epochs, batch size or schedule.
     **dict.fromkeys(
         ("affect-transformer", "affect-rnn"),
         Recipe("sequences", TrainConfig(learning_rate=1e-5, clip_norm=0.0, schedule="constant")),
     ),
-    # mocanu2023multimodal, 4.2: "a momentum of 0.9 with Adam" is its first beta; the epochs are not published. It stops when 20
-    # epochs bring no better accuracy.
+    # mocanu2023multimodal, 4.2: "a momentum of 0.9 with Adam" is its first beta; epochs are not published. It stops after 20
+    # epochs without better accuracy.
     "double-attention": Recipe(
         "metric",
         TrainConfig(
@@ -42,19 +42,21 @@ PAPER: dict[str, Recipe] = {
     ),
 }
 
-# Small models on features that hardly fit them: noise keeps them from learning the training faces by heart.
+# Small models overfit the training faces without noise.
 _DEMO = TrainConfig(epochs=20, learning_rate=1.5e-3, frame_noise=0.3, clip_noise=0.3)
 DEMO: dict[str, Recipe] = {name: replace(recipe, config=_DEMO) for name, recipe in PAPER.items()} | {
-    # An epoch of the slow ones teaches as much as several of the others': they walk through each batch more than once.
+    # Fewer epochs, because this strategy takes several steps per batch.
     "vavl": Recipe("vavl", replace(_DEMO, epochs=8, learning_rate=1e-3)),
     # Clips of the demo corpus are about as long as a sequence of parthasarathy2020detecting.
     **dict.fromkeys(("affect-transformer", "affect-rnn"), Recipe("standard", _DEMO)),
-    # The published settings, learning rate and selection among them, and noise.
+    # The published settings, including learning rate and selection, plus noise.
     "double-attention": Recipe("metric", replace(PAPER["double-attention"].config, epochs=20, frame_noise=0.1, clip_noise=0.1)),
 }
 
 
 def recipe(system: str, preset: str) -> Recipe:
-    """The published settings for a published size, the quick ones for ``demo``; a system without a recipe takes the standard
-    strategy with the settings of goncalves2022robust, or with the quick ones."""
+    """The published settings for a published size, the quick ones for ``demo``.
+
+    A system without a recipe gets the standard strategy, with the settings of goncalves2022robust or the quick ones.
+    """
     return DEMO.get(system, Recipe(config=_DEMO)) if preset.startswith("demo") else PAPER.get(system, Recipe())

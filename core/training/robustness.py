@@ -1,4 +1,4 @@
-"""Robustness curves of a checkpoint over a corpus, and the levels that they are compared with (goncalves2022robust, Fig. 5)."""
+"""Robustness curves of a checkpoint over a corpus, and their reference levels (goncalves2022robust, Fig. 5)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from affectscope.core.features.taken import given_for, marks
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.training.batches import Batches
 
-# Part of every key: raise it whenever a curve changes.
+# Part of every cache key: raise it whenever a curve changes.
 CURVES_VERSION = 1
 RATES = tuple(i / 10 for i in range(11))
 DECISION = "decision"
@@ -32,7 +32,7 @@ _COLUMNS = {"modality", "rate", "draw", "head"}
 
 @dataclass(frozen=True)
 class Curves:
-    """How frames go missing in a corpus; see ``core.evaluation.masking.Missing`` for pattern, length and fill."""
+    """How frames are removed; see ``core.evaluation.masking.Missing`` for pattern, length and fill."""
 
     pattern: Pattern = "random"
     draws: int = 5
@@ -42,9 +42,9 @@ class Curves:
 
 
 def curves_key(checkpoint: Checkpoint, corpus: Corpus, asked: Curves) -> str:
-    """What the curves will be called, known before the work is done."""
+    """The cache key of the curves, computed without measuring."""
     taken = marks(checkpoint.spec, checkpoint.sets)
-    # Curves from before there were zeros keep their names.
+    # Keep the keys of curves from before ``fill`` existed.
     facts = {name: value for name, value in vars(asked).items() if (name, value) != ("fill", "absent")}
     return key_of(CURVES_VERSION, EXTRACTION_VERSION, checkpoint.digest, corpus.name, corpus.table.to_csv(), facts, *taken)
 
@@ -57,19 +57,19 @@ def measure(
     progress: Callable[[str, float], None] = lambda stage, share: None,
     cluster: Cluster | None = None,
 ) -> pd.DataFrame:
-    """The checkpoint at 0 to 100 % of the frames of each of its modalities missing; see ``core.evaluation.sweep.sweep``.
+    """Metrics with 0 to 100 % of the frames of each modality missing; see ``core.evaluation.sweep.sweep``.
 
     Args:
-        cluster: where points are measured, each a job of its own; this process, its threads and processes, if left out.
+        cluster: runs each point as a job; default: threads and processes on this machine.
 
     Raises:
-        UserError: when no clip can be read, or the corpus labels nothing that the model answers.
+        UserError: when no clip can be read, or the corpus has no labels of the model.
     """
     spec = checkpoint.spec
     sets = given_for(corpus, spec, checkpoint.sets)
     packed = packed_for(corpus, {m: sets[m] for m in spec.inputs if m in sets})
     if packed:
-        # Read once, as the others are: the sweep's threads and processes must not share a store's open files and buffers.
+        # Read into memory: the sweep's threads and processes must not share a store's open files and buffers.
         clips = [replace(clip, streams=dict(clip.streams)) for clip in packed_clips(corpus, packed)[0]]
     else:
         clips, _ = load_clips(corpus, store, 1, lambda done, of: progress(f"Reading clip {done} of {of}", 0.1 * done / of), sets)
@@ -83,12 +83,12 @@ def measure(
 
 
 def save(table: pd.DataFrame, path: Path) -> None:
-    """Keep curves; in memory, where the disk refuses."""
+    """Save curves; if the disk fails, keep them in memory."""
     sealed.keep(path, table.to_csv(index=False).encode())
 
 
 def load(path: Path) -> pd.DataFrame | None:
-    """Saved curves, or None where there are none that can be read."""
+    """Saved curves, or None where none can be read."""
     content = sealed.read(path)
     if content is None:
         return None
@@ -97,8 +97,11 @@ def load(path: Path) -> pd.DataFrame | None:
 
 
 def curve(table: pd.DataFrame, modality: str, metric: str) -> pd.DataFrame:
-    """The system's answer by percent of the modality that is there, rising: ``present``, ``mean``, and ``low`` and ``high`` a
-    standard deviation over the draws away from it. Empty where the model does not take the modality, or has no such metric.
+    """The decision's metric by percentage present, increasing.
+
+    Columns ``present``, ``mean``, and ``low`` and ``high`` at one standard deviation over the draws.
+
+    Empty where the model does not take the modality, or has no such metric.
     """
     if metric not in table:
         return pd.DataFrame(columns=["present", "mean", "low", "high"])
@@ -112,11 +115,11 @@ def curve(table: pd.DataFrame, modality: str, metric: str) -> pd.DataFrame:
 
 
 def levels(table: pd.DataFrame, spec: ModelSpec, modality: str, metric: str) -> dict[str, float]:
-    """What a curve is compared with, each where there is such a thing.
+    """Reference levels of a curve, where they exist.
 
     Returns:
-        "whole": the system with everything there; "without": the system without the modality; "alone": the head that draws on
-        nothing but the other modality. A model that does not take the modality is a unimodal baseline: "baseline", at any share.
+        "whole": the system with everything present; "without": the system without the modality; "alone": the head that uses only
+        the other modality. A model that does not take the modality is a unimodal baseline: "baseline", at any share.
     """
     if metric not in table:
         return {}

@@ -1,4 +1,4 @@
-"""One training run from corpus to checkpoint."""
+"""A training run, from corpus to checkpoint."""
 
 from __future__ import annotations
 
@@ -58,22 +58,22 @@ def train_checkpoint(
     pretrained: tuple[str, Checkpoint] | None = None,
     onto_shipped: bool = False,
 ) -> dict[str, Any] | None:
-    """Train, measure on held-out speakers and save.
+    """Train, evaluate on held-out speakers and save.
 
     Args:
-        also: corpora that join, see ``core.training.joined``; ``aliases``: their label -> the first corpus's that it is.
-        store: a packed store with the corpus's features, which then are what the model is trained on.
-        features: modality -> feature set, where it is to be another than the system, or the corpus, has by itself.
-        pretrained: name and checkpoint whose weights it begins with.
-        onto_shipped: corpora join a shipped checkpoint by ``core.training.beside``, where one fits them; else, it is trained. The
-            strategy of that name asks for it whatever this says.
+        also: joining corpora, see ``core.training.joined``; ``aliases``: their label -> the first corpus's.
+        store: a packed store with the corpus's features, which are then used for training.
+        features: modality -> feature set, instead of the system's or the corpus's default.
+        pretrained: name and checkpoint of the initial weights.
+        onto_shipped: add joining corpora to a shipped checkpoint with ``core.training.beside`` if one fits; otherwise train. The
+            strategy of that name requests it regardless.
 
     Returns:
-        The card; None in a process that only helped the first one to train, and has written nothing.
+        The card; None in processes other than the first, which write nothing.
 
     Raises:
-        UserError: when the corpus cannot be split or read, a name is unknown, no shipped checkpoint fits where one is asked for,
-            or there is no room to write.
+        UserError: when the corpus cannot be split or read, a name is unknown, no shipped checkpoint fits where one is requested,
+            or the disk is full.
     """
     if out.suffix != ".safetensors":
         raise UserError(f"{out.name} should end in .safetensors, the only format in which checkpoints are written.")
@@ -100,14 +100,14 @@ def train_checkpoint(
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What a training run begins with.
+    """The inputs of a training run.
 
     Attributes:
         sets: modality -> feature set.
-        parts: "train", "development" and "test" -> clips; ``batches`` the same, as the model takes them.
-        origins: of each part's clips, the corpus that they are of.
+        parts: "train", "development" and "test" -> clips; ``batches`` the same, as model input.
+        origins: the corpus of each clip, by part.
         broken: one sentence for each clip that could not be read.
-        pretrained: the name of the checkpoint that it goes on from; ``onto_shipped``, by roads beside its heads alone.
+        pretrained: name of the checkpoint with the initial weights; ``onto_shipped``: only fit linear terms beside its heads.
     """
 
     system: str
@@ -125,11 +125,11 @@ class _Prepared:
 
     @property
     def corpus(self) -> Corpus:
-        """The first, whose labels are the model's."""
+        """The first corpus, whose labels are the model's."""
         return self.corpora[0].corpus
 
     def clips_of(self, corpus: str) -> dict[str, list[Clip]]:
-        """Part -> the clips that are of a corpus."""
+        """Part -> the clips of a corpus."""
         return {
             part: [clip for clip, origin in zip(clips, self.origins[part], strict=True) if origin == corpus]
             for part, clips in self.parts.items()
@@ -149,7 +149,7 @@ def _prepare(
     pretrained: tuple[str, Checkpoint] | None,
     onto_shipped: bool = False,
 ) -> _Prepared:
-    """Read and split the corpora, and make the model, as random as the seed has it, or as far as it was trained before."""
+    """Read and split the corpora, and build the model, initialised from the seed or from a checkpoint."""
     corpus, config = corpora[0], recipe.config
     packed = stored_sets(system, preset, store, features) if store else {}
     changes, sets = adapt_preset(system, preset, corpus, {m: (kept.name, kept.dim) for m, kept in packed.items()}, features)
@@ -201,7 +201,7 @@ def _prepare(
 def _part(
     source: Joined, clips: list[Clip], spec: ModelSpec, config: TrainConfig, joins: bool
 ) -> tuple[pd.Series, Joined, list[Clip]]:
-    """Who is held out; of a corpus that joins, without the clips that have nothing that the model takes."""
+    """Split a corpus; for a joining one, without the clips that lack all of the model's modalities."""
     table = source.corpus.table.loc[[c.id for c in clips]]
     if not joins:
         return split_speakers(table, config.seed, config.split), source, clips
@@ -216,10 +216,10 @@ def _part(
 
 
 def _join(prepared: _Prepared, report: Report, parts: Sequence[str] = ("train",)) -> History:
-    """Fit roads beside the heads of a trained model; no epoch, and so no history.
+    """Fit linear terms beside the heads of a trained model; without epochs, and so without history.
 
-    Nothing is chosen on the development clips. So once confidence was measured on them they are learnt from too: of five speakers
-    four instead of three.
+    Nothing is selected on the development clips, so after they were used for calibration they join the training: four of five
+    speakers instead of three.
     """
     report("Fitting what joins", 0.5)
     clips = [clip for part in parts for clip in prepared.parts[part]]
@@ -229,9 +229,9 @@ def _join(prepared: _Prepared, report: Report, parts: Sequence[str] = ("train",)
 
 
 def _fit(prepared: _Prepared, kind: type[Strategy], config: TrainConfig, out: Path, report: Report, resume: bool) -> History:
-    """Train the model; its history, a row an epoch."""
+    """Train the model. Returns its history, a row per epoch."""
     learnt = prepared.batches["train"]
-    # Of several corpora clips are drawn so that classes are even already.
+    # With several corpora, sampling already balances the classes.
     even = len(prepared.corpora) > 1
     strategy = kind(class_weights=balanced(learnt.targets, prepared.model.spec) if config.balance and not even else ())
 
@@ -242,7 +242,7 @@ def _fit(prepared: _Prepared, kind: type[Strategy], config: TrainConfig, out: Pa
 
 
 def _card(prepared: _Prepared, recipe: Recipe, epochs: int, trained: Checkpoint) -> dict[str, Any]:
-    """What was trained, on what, how, and how good it is on the clips that it has not seen."""
+    """The card: what was trained, on what, how, and its metrics on unseen clips."""
     model, corpus, parts, unseen = prepared.model, prepared.corpus, prepared.parts, prepared.batches["test"]
     ask = answers(trained)
     several = len(model.spec.inputs) > 1
@@ -275,7 +275,7 @@ def _card(prepared: _Prepared, recipe: Recipe, epochs: int, trained: Checkpoint)
 
 
 def _domain(prepared: _Prepared, trained: Checkpoint) -> list[dict[str, Any]]:
-    """What the card says first of what it was measured on: the held-out speakers of each corpus."""
+    """The domain card's first entries: the held-out speakers of each corpus."""
     rows = []
     for source in prepared.corpora:
         unseen = prepared.clips_of(source.corpus.name)["test"]
@@ -286,7 +286,7 @@ def _domain(prepared: _Prepared, trained: Checkpoint) -> list[dict[str, Any]]:
 
 
 def _card_of_several(prepared: _Prepared, trained: Checkpoint) -> dict[str, Any]:
-    """Of which corpora the clips are, and how good the model is on the unseen ones of each."""
+    """The numbers of clips per corpus, and the metrics on the unseen ones of each."""
     model, described, by_corpus = prepared.model, [], {}
     for source in prepared.corpora:
         own = prepared.clips_of(source.corpus.name)
@@ -297,23 +297,23 @@ def _card_of_several(prepared: _Prepared, trained: Checkpoint) -> dict[str, Any]
 
 
 def _speakers(clips: Sequence[Clip], origins: Sequence[str], first: str) -> list[str]:
-    """Who speaks in them; of a corpus that joined with its name before, for a speaker 01 there is another person."""
+    """The speaker of each clip; those of a joining corpus are prefixed by its name, since its speaker 01 is another person."""
     named = {(origin, str(c.labels["speaker"])) for c, origin in zip(clips, origins, strict=True)}
     return sorted(speaker if origin == first else f"{origin}/{speaker}" for origin, speaker in named if speaker)
 
 
 def set_prior(model: AVModel, targets: Sequence[Tensor]) -> None:
-    """The answer before anything is seen: log-shares of the classes, or means of the attributes."""
+    """Set the answer without input: log-frequencies of the classes, or means of the attributes."""
     if model.spec.task == "classification":
         counts = _counts(targets, model.spec)
-        # One clip added to each class: a class without clips is unlikely, not impossible.
+        # Add-one smoothing: a class without clips is unlikely, not impossible.
         model.prior.copy_(((counts + 1) / (counts + 1).sum()).log())
     else:
         model.prior.copy_(torch.cat([t.reshape(-1, len(model.spec.labels)) for t in targets]).nanmean(0).nan_to_num())
 
 
 def balanced(targets: Sequence[Tensor], spec: ModelSpec) -> tuple[float, ...]:
-    """One weight a class, so that every class that occurs counts the same in all; their mean over clips is one."""
+    """Class weights such that every class that occurs has the same total; their mean over clips is one."""
     if spec.task != "classification":
         return ()
     counts = _counts(targets, spec)
@@ -322,7 +322,7 @@ def balanced(targets: Sequence[Tensor], spec: ModelSpec) -> tuple[float, ...]:
 
 
 def _counts(targets: Sequence[Tensor], spec: ModelSpec) -> Tensor:
-    """Clips of each class [C]; of shares of votes, their sums."""
+    """Clips per class [C]; for shares of votes, their sums."""
     together = torch.stack(list(targets))
     return together.sum(0) if together.ndim == 2 else torch.bincount(together, minlength=len(spec.labels)).float()
 

@@ -1,14 +1,14 @@
-"""What is known of training runs that were started in the background: everything lies on disk, a folder a run.
+"""The state of background training runs, all on disk, a folder per run.
 
-    order.json         what was asked for
-    process.json       its process, and when it got in line
-    stopped            there while a person has stopped it
+    order.json         the request
+    process.json       its process, and when it was queued
+    stopped            exists while the user has stopped it
     end.json           the exit status, once the process has ended by itself
-    progress.jsonl     stage, share done and time, as `affectscope train --progress` writes them
-    log.txt            what the process said
+    progress.jsonl     stage, share done and time, as written by `affectscope train --progress`
+    log.txt            the process's output
     NAME.safetensors, NAME.history.json, NAME.resume.pt    as `affectscope train` writes them
 
-So whoever looks, also after a restart of the server, finds the same.
+So every process sees the same state, also after a restart of the server.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from affectscope.core.cache.store import cache_root
 
 State = Literal["waiting", "running", "stopped", "done", "failed"]
 _LINES = 12
-# A process's start as the system tells it moves with corrections of the clock.
+# Tolerance in seconds for a process's start time, which moves when the clock is corrected.
 _SAME_START = 5.0
 _EPOCH = "Epoch "
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to train, in the words of `affectscope train`.
+    """What to train, in the terms of `affectscope train`.
 
     Attributes:
         corpus: a folder, or ``demo`` for the bundled clips.
-        device: ``cpu``, or ``cuda:0`` and so on; runs on one device take turns.
+        device: ``cpu``, or ``cuda:0`` and so on; runs on one device are queued.
         split: ``speaker`` or ``official``, see ``core.training.splits.split_speakers``.
-        epochs: at most; 0 of a strategy that has none.
-        also: a corpus that joins, see ``core.training.joined``; none where it is empty.
+        epochs: maximum; 0 for a strategy without epochs.
+        also: a joining corpus, see ``core.training.joined``; empty for none.
     """
 
     system: str
@@ -55,17 +55,17 @@ class Order:
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Order:
-        """An order out of JSON.
+        """Parse an order from JSON.
 
         Raises:
-            TypeError: when it is none.
+            TypeError: when it is invalid.
         """
-        # As orders called the strategy once.
+        # The former name of the strategy.
         named = {"strategy" if name == "regime" else name: value for name, value in told.items()}
         return cls(**named)
 
     def arguments(self, out: Path) -> list[str]:
-        """For `affectscope`. Values are tied to their names, so that none can be taken for an option."""
+        """Arguments for `affectscope`, in the form --name=value, so that no value can be taken for an option."""
         passes = [f"--epochs={self.epochs}", f"--learning-rate={self.learning_rate!r}"] if self.epochs else []
         return [
             "train", self.system, f"--out={out}", f"--corpus={self.corpus}", f"--preset={self.preset}",
@@ -76,15 +76,15 @@ class Order:
 
 @dataclass(frozen=True)
 class Run:
-    """How a run stands.
+    """The state of a run.
 
     Attributes:
-        queued: when it was started or went on, in seconds since 1970.
-        why: one sentence on what it waits for, or why it failed.
-        stage, share: what it does now and how much of all is done, 0..1.
-        history: a row an epoch, as the training loop writes it; ``best`` is the index of the row whose weights are kept.
-        pace: seconds an epoch; None before the first one of this process.
-        log: the last lines that the process said.
+        queued: when it was started or resumed, in seconds since 1970.
+        why: one sentence about what it waits for, or why it failed.
+        stage, share: the current stage, and the share done of the whole, 0..1.
+        history: a row per epoch, as the training loop writes it; ``best`` is the index of the selected row.
+        pace: seconds per epoch; None before the first one of this process.
+        log: the last lines of output.
     """
 
     id: str
@@ -110,7 +110,7 @@ class Run:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long it takes if it does not stop early; None where nobody can tell yet."""
+        """Remaining time if it does not stop early; None if unknown."""
         return None if self.pace is None or self.state != "running" else self.pace * (self.order.epochs - len(self.history))
 
 
@@ -119,7 +119,7 @@ def root() -> Path:
 
 
 def all_runs() -> dict[str, Run]:
-    """Every run by id, the newest first."""
+    """All runs by id, newest first."""
     found = [run for folder in root().glob("*/") if (run := read(folder))]
     return {run.id: run for run in sorted(found, key=lambda run: run.queued, reverse=True)}
 
@@ -130,7 +130,7 @@ def finished() -> dict[str, Path]:
 
 
 def read(folder: Path) -> Run | None:
-    """How the run in a folder stands; None where there is no run."""
+    """The state of the run in a folder; None where there is no run."""
     try:
         order = Order.of(_json(folder / "order.json"))
     except TypeError:
@@ -150,7 +150,7 @@ def read(folder: Path) -> Run | None:
 
 
 def judge(alive: bool, ahead: str, end: Mapping[str, Any], stopped: bool, log: Sequence[str]) -> tuple[State, str]:
-    """A run's state from what is on disk, and one sentence where it needs one."""
+    """A run's state from its files, and one sentence if needed."""
     if alive:
         return ("waiting", f"It waits until {ahead} is done.") if ahead else ("running", "")
     if end.get("code") == 0:
@@ -166,7 +166,7 @@ def judge(alive: bool, ahead: str, end: Mapping[str, Any], stopped: bool, log: S
 
 
 def process(folder: Path) -> psutil.Process | None:
-    """The run's process, if it lives: another may have got its number since."""
+    """The run's process, if it is alive: its id may have been reused since."""
     known = _json(folder / "process.json")
     try:
         found = psutil.Process(int(known["pid"]))
@@ -177,7 +177,7 @@ def process(folder: Path) -> psutil.Process | None:
 
 
 def in_front(folder: Path) -> str:
-    """The run on the same device that got in line before this one and lives; empty when it is this one's turn."""
+    """The run on the same device that was queued earlier and is alive; empty when this one may start."""
     place, device = _place(folder), _json(folder / "order.json").get("device")
     for other in sorted(folder.parent.glob("*/")):
         same = other.name != folder.name and _json(other / "order.json").get("device") == device
@@ -187,7 +187,7 @@ def in_front(folder: Path) -> str:
 
 
 def pace(lines: Sequence[Mapping[str, Any]]) -> float | None:
-    """Seconds an epoch since the process began; the first one, which also sets everything up, counts only while it is alone."""
+    """Seconds per epoch since the process began; the first one, which includes setup, counts only if it is the only one."""
     at = [float(line["at"]) for line in lines if str(line["stage"]).startswith(_EPOCH)]
     if len(at) > 1:
         return (at[-1] - at[0]) / (len(at) - 1)
@@ -196,7 +196,7 @@ def pace(lines: Sequence[Mapping[str, Any]]) -> float | None:
 
 
 def progress_lines(path: Path) -> list[dict[str, Any]]:
-    """What the run's process has told since it began; a line that is still being written, or damaged, is left out."""
+    """The progress since the process began; incomplete or damaged lines are left out."""
     lines: list[dict[str, Any]] = []
     for text in tail(path, 2000):
         line = sealed.read_line(text)
@@ -206,7 +206,7 @@ def progress_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def tail(path: Path, count: int = _LINES) -> tuple[str, ...]:
-    """The last lines of a file; none where there is no file."""
+    """The last lines of a file; empty where there is no file."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 300 * count))
@@ -221,5 +221,5 @@ def _place(folder: Path) -> tuple[float, str]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """A file's object; an empty one where there is none that can be read."""
+    """The object in a JSON file; empty if it cannot be read."""
     return sealed.read_kept(path)[0] or {}

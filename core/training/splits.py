@@ -1,4 +1,4 @@
-"""Speaker-independent splits: by seed, in folds, and as a corpus's authors made them."""
+"""Speaker-independent splits: random by seed, in folds, and official ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from affectscope.core.errors import UserError
 
 SPLITS = ("train", "development", "test")
 
-# goncalves2022robust, section 4.3: twenty trials, their seeds saved and used again for every model. An experiment of N trials
-# takes the first N.
+# goncalves2022robust, section 4.3: twenty trials, with the same saved seeds for every model. An experiment of N trials uses the
+# first N.
 SEEDS = tuple(range(20))
 
-# What corpora call the parts in their own tables.
+# Names of the parts in corpora's own tables.
 _OFFICIAL = {
     "train": "train", "training": "train",
     "development": "development", "develop": "development", "dev": "development",
@@ -28,12 +28,12 @@ _DRAWS, _TOLERANCE = 200, 0.025
 
 
 def by_speaker(table: pd.DataFrame, seed: int, shares: tuple[float, float, float] = (0.70, 0.15, 0.15)) -> pd.Series:
-    """Give each clip a split so that no speaker is in two (goncalves2022robust, section 4.3; goncalves2025versatile, section
-    IV-C; goncalves2022auxformer, section 5.1).
+    """Assign clips to parts so that no speaker is in two.
 
-    The speakers are shared out at random in these shares. Of several such draws the first is taken whose shares of the clips,
-    and of the clips of each label (where the column ``label`` holds classes), are nearly as good as the best draw's: where
-    speakers have as many clips each, that is the first draw.
+    goncalves2022robust, section 4.3; goncalves2025versatile, section IV-C; goncalves2022auxformer, section 5.1. Speakers are
+    drawn at random in the given shares. Of several draws, the first is used whose shares of the clips, and of the clips of each
+    label (where the column ``label`` holds classes), are almost as good as the best draw's. If all speakers have the same number
+    of clips, that is the first draw.
 
     Returns:
         "train", "development" or "test" for each row of ``table``.
@@ -50,12 +50,12 @@ def by_speaker(table: pd.DataFrame, seed: int, shares: tuple[float, float, float
 
 
 def folds(table: pd.DataFrame, count: int = 10, seed: int = 0) -> list[pd.Series]:
-    """Cross-validation by speaker (mocanu2023multimodal, section 4.1: ten folds, about 80 % training, 10 % validation and 10 %
+    """Cross-validation by speaker (mocanu2023multimodal, section 4.1: ten folds, about 80 % training, 10 % development, 10 %
     test).
 
     Returns:
-        For each fold "train", "development" or "test" for each row of ``table``. Every clip is tested in one fold, and is
-        development in the fold before it.
+        For each fold "train", "development" or "test" for each row of ``table``. Every clip is in the test set of one fold, and
+        in the development set of the fold before.
 
     Raises:
         UserError: with fewer than three folds, fewer speakers than folds, or clips without a speaker.
@@ -73,13 +73,13 @@ def folds(table: pd.DataFrame, count: int = 10, seed: int = 0) -> list[pd.Series
 
 
 def official(table: pd.DataFrame, needed: Sequence[str] = SPLITS) -> pd.Series:
-    """The split that the corpus came with, from its column ``split``; "validation" and the like are development.
+    """The corpus's own split, from its column ``split``; "validation" and the like are development.
 
-    Clips that its authors left out of every part are "none". Where no clip names a speaker, the authors' word is taken.
+    Clips that its authors excluded are "none". If no clip names a speaker, the authors' split is trusted.
 
     Raises:
-        UserError: when there is none, a part of ``needed`` has no clip, a speaker is in two parts, or some clips name a speaker
-            and others do not.
+        UserError: when there is none, a part of ``needed`` has no clip, a speaker is in two parts, or only some clips name a
+            speaker.
     """
     if "split" not in table:
         raise UserError("The corpus has no split of its own (no column split): split it by speaker.")
@@ -102,12 +102,12 @@ def official(table: pd.DataFrame, needed: Sequence[str] = SPLITS) -> pd.Series:
 
 
 def split_speakers(table: pd.DataFrame, seed: int, way: str = "speaker") -> pd.Series:
-    """The split to train and test by: drawn by speaker, the corpus's ``official`` one, or of its ten ``folds`` the one with the
-    seed's number (mocanu2023multimodal, 4.1), which are the same for every seed.
+    """The split for training and testing: by speaker, ``official``, or one of ten ``folds``.
 
-    Where the official one keeps no test set for everyone (Aff-Wild2's labels are held back), its development set is tested on, as
-    in published results; and where that leaves no development set, 15 % of the training speakers are drawn for it, by seed, so
-    that nothing is chosen on what is tested.
+    The fold is selected by the seed, and folds are the same for every seed (mocanu2023multimodal, 4.1). If the official split has
+    no public test set (Aff-Wild2's labels are withheld), the development set is used for testing, as in published results. If
+    that leaves no development set, 15 % of the training speakers are drawn for it by the seed, so that nothing is selected on
+    test clips.
 
     Raises:
         UserError: as ``by_speaker`` and ``official`` do, or when the official split has nothing to test on.
@@ -151,10 +151,10 @@ def _named(table: pd.DataFrame) -> pd.Series:
 def _drawn(
     table: pd.DataFrame, speakers: pd.Series, parts: Sequence[object], sizes: Sequence[int], shares: np.ndarray, seed: int
 ) -> pd.Series:
-    """Share out the speakers, ``sizes`` of them to each part, so that the parts come near ``shares`` of the clips.
+    """Draw speakers, ``sizes`` of them for each part, so that the parts have about ``shares`` of the clips.
 
-    A draw's misfit is the mean distance of a part's share of the clips from the share wanted, over all clips and over each label:
-    so a rare label is as hard to forget as a common one, and one with a single clip belongs in training.
+    A draw's misfit is the mean absolute deviation from the wanted shares, over all clips and per label. So rare labels count as
+    much as common ones, and a label with a single clip goes to training.
     """
     names = np.sort(speakers.unique())
     counts = _counts(table, speakers).loc[names].to_numpy(np.float64)
@@ -164,14 +164,14 @@ def _drawn(
     random = np.random.default_rng(seed)
     orders = [random.permutation(len(names)) for _ in range(_DRAWS)]
     misfits = np.array([_misfit(members.T @ counts[order], shares) for order in orders])
-    # Not the best itself: in a small corpus every seed would find the same one.
+    # Not the best draw itself: in a small corpus every seed would find the same one.
     order = orders[int(np.argmax(misfits <= misfits.min() + _TOLERANCE))]
     of = {name: parts[int(p)] for name, p in zip(names[order], part, strict=True)}
     return speakers.map(of)
 
 
 def _counts(table: pd.DataFrame, speakers: pd.Series) -> pd.DataFrame:
-    """Clips by speaker: all of them, and of each label where labels are classes."""
+    """Clips per speaker: in total, and per label where labels are classes."""
     every = speakers.value_counts().rename("clips").to_frame()
     if "label" not in table or pd.api.types.is_numeric_dtype(table["label"]):
         return every
@@ -179,6 +179,6 @@ def _counts(table: pd.DataFrame, speakers: pd.Series) -> pd.DataFrame:
 
 
 def _misfit(got: np.ndarray, shares: np.ndarray) -> float:
-    """``got`` [parts, 1 + labels]: each part's share of all clips and of each label's; the two count the same."""
+    """The misfit of ``got`` [parts, 1 + labels]: each part's share of all clips and of each label's; the two count the same."""
     distance = np.abs(got - shares[:, None]).mean(0)
     return float(distance[0] if len(distance) == 1 else (distance[0] + distance[1:].mean()) / 2)

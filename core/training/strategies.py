@@ -51,8 +51,9 @@ Missing = Literal["absent", "zeros"]
 
 @dataclass(frozen=True)
 class Strategy:
-    """Every clip whole (goncalves2022robust and goncalves2022auxformer, "standard training"); for answers by frame, 1 - CCC of
-    every clip.
+    """Every clip whole ("standard training" in goncalves2022robust and goncalves2022auxformer).
+
+    For per-frame predictions the loss is 1 - CCC per clip.
 
     Attributes:
         class_weights: see ``answer_loss``.
@@ -62,14 +63,14 @@ class Strategy:
     stages: ClassVar[tuple[str, ...]] = ("all",)
 
     def prepare(self, model: AVModel, batches: Iterable[tuple[Batch, Tensor]], config: TrainConfig) -> None:
-        """What is done once, before the first epoch, to a model that is where it will be trained."""
+        """Prepare the model once, before the first epoch, on its device."""
 
     def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
-        """A scalar; without a graph where the batch has nothing to teach in this stage."""
+        """A scalar; without a graph where no clip of the batch takes part in this stage."""
         return answer_loss(model(batch), target, model.spec, class_weights=self.class_weights)
 
     def trains(self, stage: str, parameter: str) -> bool:
-        """Whether a stage moves the parameter of that name."""
+        """Whether a stage updates the parameter of that name."""
         return True
 
 
@@ -80,13 +81,13 @@ STRATEGIES.register("standard")(Strategy)
 @STRATEGIES.register("sequences")
 @dataclass(frozen=True)
 class Sequences(Strategy):
-    """parthasarathy2020detecting, section 4.3: clips cut into sequences of 100 frames, one after the other, and 1 - CCC of each.
+    """parthasarathy2020detecting, section 4.3: clips cut into consecutive sequences of 100 frames, and 1 - CCC of each.
 
-    The last sequence of a clip may be shorter. A batch of clips becomes as many rows as they have sequences: long clips want
-    small batches. Clips that get one answer stay whole, and so do those of the development set.
+    The last sequence of a clip may be shorter. A batch has as many rows as its clips have sequences, so long clips need small
+    batches. Clips with a single prediction stay whole, and so do those of the development set.
 
     Attributes:
-        frames: of a sequence.
+        frames: length of a sequence.
     """
 
     frames: int = SEQUENCE
@@ -99,7 +100,7 @@ class Sequences(Strategy):
         return answer_loss(model(batch), target, model.spec, class_weights=self.class_weights)
 
     def cut(self, batch: Batch, target: Tensor) -> tuple[Batch, Tensor]:
-        """The sequences as rows of their own, [S, frames, ...], without those that hold nothing; past the end targets are NaN."""
+        """The non-empty sequences as rows, [S, frames, ...]; targets are NaN after the end."""
         batch = batch.synchronous()
         count = -(-next(iter(batch.present.values())).shape[1] // self.frames)
 
@@ -119,7 +120,7 @@ class Optimised(Strategy):
     """Each batch in three random groups: 20 % without sound, 20 % without picture, the rest whole (goncalves2022robust, 3.6).
 
     Attributes:
-        missing: what a clip loses is absent, or zeros, as the paper has it: then its heads learn from them.
+        missing: removed modalities are absent, or zeros as in the paper, which also train their heads.
     """
 
     audio_share: float = 0.2
@@ -130,7 +131,7 @@ class Optimised(Strategy):
         return answer_loss(model(self.ablate(batch)), target, model.spec, class_weights=self.class_weights)
 
     def ablate(self, batch: Batch) -> Batch:
-        """Drop a modality from random rows; a row never loses the only modality that it has."""
+        """Drop a modality from random rows; a row never loses its only modality."""
         size = len(batch)
         order = torch.randperm(size)
         first, second = round(self.audio_share * size), round(self.visual_share * size)
@@ -147,7 +148,7 @@ class ModalityDropout(Strategy):
 
     Attributes:
         missing: see ``Optimised``.
-        each: one throw for each batch, as the public code has it, or for each clip: the paper says neither.
+        each: one draw per batch, as in the public code, or per clip; the paper does not say.
     """
 
     probability: float = 0.2
@@ -158,7 +159,7 @@ class ModalityDropout(Strategy):
         return answer_loss(model(self.ablate(batch)), target, model.spec, class_weights=self.class_weights)
 
     def ablate(self, batch: Batch) -> Batch:
-        """Drop a modality by chance; a row never loses the only modality that it has."""
+        """Drop a modality at random; a row never loses its only modality."""
         size = len(batch)
         throw = torch.rand(size) if self.each == "clip" else torch.rand(()).expand(size)
         lost = (throw < self.probability, (throw >= self.probability) & (throw < 2 * self.probability))
@@ -168,8 +169,7 @@ class ModalityDropout(Strategy):
 @STRATEGIES.register("vavl")
 @dataclass(frozen=True)
 class VersatileTraining(Strategy):
-    """goncalves2025versatile, Algorithm 1: sound with the shared layers, picture with the shared layers, then the audio-visual
-    head alone.
+    """goncalves2025versatile, Algorithm 1: sound with the shared layers, picture with them, then the audio-visual head.
 
     A clip with one modality takes part in that modality's stage.
 
@@ -208,7 +208,7 @@ class VersatileTraining(Strategy):
 @STRATEGIES.register("one-modality")
 @dataclass(frozen=True)
 class OneModality(Strategy):
-    """UAVM's: each batch trains one modality, by the throw of a coin."""
+    """UAVM: each batch trains one modality, chosen at random."""
 
     def loss(self, model: AVModel, batch: Batch, target: Tensor, stage: str) -> Tensor:
         there = [m for m in MODALITIES if m in batch.values and bool(batch.present[m].any())]
@@ -224,16 +224,16 @@ class OneModality(Strategy):
 @STRATEGIES.register("metric")
 @dataclass(frozen=True)
 class MetricLearning(Strategy):
-    """mocanu2023multimodal, section 3.4: cross-entropy of the last layer, and a metric loss on the embedding under it.
+    """mocanu2023multimodal, section 3.4: cross-entropy of the last layer, and a metric loss on the embedding below it.
 
-    The paper minimises Eq. 16 and reads classes off a last layer; what trains that layer it leaves open. Here both losses are
-    added. The embedding is scaled to length one for the metric, so that the margins mean the same for every model.
+    The paper minimises Eq. 16 and predicts classes by a last layer, but does not say how that layer is trained. Here both losses
+    are added. The embedding is normalised to length one for the metric, so that the margins mean the same for every model.
 
     Attributes:
         metric: "emotion" (Eq. 16), "triplet" (Eq. 13), or "softmax" for the cross-entropy alone.
         alpha, beta: the margins, on squared distances of unit vectors; not published.
-        trunks: files of weights that trunks begin with, as torchvision's; see ``core.training.trunks``.
-        stills: epochs in which a trunk without a file learns single frames of the training clips first; at most as many as
+        trunks: files with initial weights of trunks, in torchvision's format; see ``core.training.trunks``.
+        stills: epochs in which a trunk without a file is pretrained on single frames of the training clips; at most as many as
             follow.
     """
 
@@ -261,7 +261,7 @@ class MetricLearning(Strategy):
             return loss
         embedding = F.normalize(output.embeddings["fused"][seen], dim=1)
         if target.is_floating_point():
-            # Which clips belong together is a matter of classes: of shares of votes, the largest.
+            # The metric needs classes: for shares of votes, the largest.
             target = target.argmax(1)
         if self.metric == "triplet":
             return loss + self.weight * triplet_loss(embedding, target[seen], self.alpha)
@@ -271,13 +271,13 @@ class MetricLearning(Strategy):
 @STRATEGIES.register("metric-triplet")
 @dataclass(frozen=True)
 class TripletLearning(MetricLearning):
-    """mocanu2023multimodal's comparison: the plain triplet loss."""
+    """mocanu2023multimodal's baseline: the plain triplet loss."""
 
     metric: Literal["emotion", "triplet", "softmax"] = "triplet"
 
 
 def _without(batch: Batch, keep: dict[str, Tensor], missing: Missing) -> Batch:
-    """Without the modalities that rows are to lose, save where it is the only one that a row has."""
+    """Remove modalities from rows, except the only one of a row."""
     kept = {}
     for m in batch:
         others = [batch.present[other].any(1) for other in batch if other != m]

@@ -1,9 +1,9 @@
-"""What a network's trunks know before it is trained: the weights of a file, or what single frames of the training clips show.
+"""Initial weights of a network's trunks: from a file, or from pretraining on single frames of the training clips.
 
-mocanu2023multimodal (4.2) begins with trunks that had learned ImageNet and Kinetics. Of those only torchvision's depth 18 is at
-hand, as a file that a person has. Without one a trunk learns to name the emotion of single frames first, by a classifier of its
-own that is then thrown away: a picture that stands still for a snippet's length, as Carreira and Zisserman (CVPR 2017) made films
-of ImageNet, and one window of the sound. Training speakers alone are seen, with the same seed, so that nothing of the test leaks.
+mocanu2023multimodal (4.2) starts from trunks trained on ImageNet and Kinetics. Of those only torchvision's depth 18 is available,
+as a file from the user. Without one, a trunk first learns to classify the emotion of single frames, with a classifier that is
+then discarded: a picture repeated for a snippet's length, as Carreira and Zisserman (CVPR 2017) made videos of ImageNet, and one
+window of the sound. Only training speakers are used, with the same seed, so that no test data leaks.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from affectscope.core.models.base import AVModel
 from affectscope.core.streams import Batch
 from affectscope.core.training.augment import jitter
 
-# Frames of a clip that an epoch draws; the learning rate is the usual one of networks that begin at random.
+# Frames per clip and epoch; the learning rate is the usual one for random initialisation.
 STILLS, LEARNING_RATE = 2, 1e-3
 
 
 @runtime_checkable
 class HasTrunks(Protocol):
-    """A model whose trunks can be trained alone."""
+    """A model whose trunks can be trained separately."""
 
     def trunks(self) -> Mapping[str, nn.Module]:
         """Modality -> its trunk, which has ``features``."""
 
     def stills(self, modality: str, batch: Batch, count: int) -> tuple[Tensor, Tensor]:
-        """Of ``count`` frames of each clip, drawn at random, the features [R * count, F], and the clips R that have any."""
+        """For ``count`` random frames of each clip, the features [R * count, F], and the indices R of clips that have frames."""
 
 
 def load_trunks(model: HasTrunks, files: Sequence[str | Path]) -> set[str]:
-    """Load weight files into trunks, without the classifier; returns the modalities of the trunks that got any.
+    """Load trunks' weights from files, without classifiers. Returns the modalities that were loaded.
 
     Raises:
         UserError: when a file cannot be read, or fits no trunk.
@@ -60,11 +60,11 @@ def load_trunks(model: HasTrunks, files: Sequence[str | Path]) -> set[str]:
 def learn_stills(
     model: AVModel, modality: str, batches: Iterable[tuple[Batch, Tensor]], epochs: int, seed: int, noise: tuple[float, float]
 ) -> float:
-    """Teach one trunk, in place, the class of single frames; returns the last epoch's mean loss.
+    """Train one trunk, in place, to classify single frames. Returns the last epoch's mean loss.
 
     Args:
         batches: of the training clips, with classes or shares of votes.
-        noise: of frames and clips, see ``augment.jitter``.
+        noise: per frame and per clip, see ``augment.jitter``.
     """
     trunk = model.trunks()[modality]  # type: ignore[operator]
     device = model.prior.device
@@ -77,7 +77,7 @@ def learn_stills(
         losses = []
         for batch, target in batches:
             found, rows = model.stills(modality, jitter(batch.to(device), *noise), STILLS)  # type: ignore[operator]
-            # One frame alone has no variance that batch norm could divide by.
+            # Batch norm needs at least two frames for a variance.
             if len(found) < 2:
                 continue
             loss = F.cross_entropy(classify(found), target.to(device)[rows].repeat_interleave(STILLS, 0))
@@ -90,5 +90,5 @@ def learn_stills(
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    # Files of old have no counters of batches.
+    # Old files lack batch norm's counters.
     return {key: value.shape for key, value in state.items() if not key.endswith("num_batches_tracked")}

@@ -1,7 +1,7 @@
-"""Whether an explanation can be trusted: measured on the clip that it is shown for, or over a corpus.
+"""How far an explanation can be trusted, measured on one clip or over a corpus.
 
-A map (a heatmap, a lane of contributions, attention: ``maps``) is deleted and inserted (``curves``), made again with random
-weights (``randomised``), for another class, and from a clip that was changed a little (``changed``), and compared with what a
-corpus knows (``pointing``). ``measure`` makes of one map a ``Measured``, ``trust`` of all maps of a clip a ``Trust``; ``verdict``
-says it in one of three levels with its reasons, ``corpus`` over many clips.
+A map (a heatmap, a lane of contributions, attention: ``maps``) is tested by deletion and insertion (``curves``); compared with
+maps for random weights (``randomised``), for other classes, and for slightly changed clips (``changed``); and checked against
+ground truth (``pointing``). ``measure`` returns a ``Measured`` for one map, ``trust`` a ``Trust`` for all maps of a clip;
+``verdict`` summarises them in three levels with reasons, and ``corpus`` aggregates many clips.
 """

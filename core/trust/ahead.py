@@ -1,4 +1,4 @@
-"""What will be wanted, made by a second thread while the first is busy; and answers that are asked for but once."""
+"""Prefetching in a second thread, and memoised answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Report = Callable[[str, float], None]
 
 
 class Soon(Generic[T]):
-    """A value that was begun ahead of time; where nobody has begun, whoever wants it makes it."""
+    """A lazy value that may be computed ahead of time in the second thread; otherwise on first access."""
 
     def __init__(self, make: Callable[[], T], begun: Future[T] | None = None) -> None:
         self._make, self._begun = make, begun
@@ -27,7 +27,7 @@ class Soon(Generic[T]):
         """The value.
 
         Raises:
-            Exception: what ``make`` raises.
+            Exception: whatever ``make`` raises.
         """
         if self._begun is not None and not self._begun.cancel():
             return self._begun.result()
@@ -35,11 +35,13 @@ class Soon(Generic[T]):
 
 
 class Ahead:
-    """A second thread, if there is a core for it. What it makes must disturb nobody: it has networks of its own."""
+    """A second thread, if there is a core for it. Its jobs must use their own copies of networks."""
 
     def __init__(self, alone: bool = False) -> None:
-        """Args:
-        alone: there is none, as for networks of which nobody knows whether they bear two threads.
+        """Start the thread.
+
+        Args:
+            alone: do not start one, for example for networks that may not be thread-safe.
         """
         self._pool = None if alone or (os.cpu_count() or 1) < 2 else ThreadPoolExecutor(1, "trust")
         self._go = Event()
@@ -49,16 +51,16 @@ class Ahead:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """What nobody has begun is left undone."""
+        """Cancel what has not been started."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
     def soon(self, make: Callable[[], T]) -> Soon[T]:
-        """Make it when there is time; first come, first made."""
+        """Queue a computation."""
         return Soon(make, None if self._pool is None else self._pool.submit(self._in_turn, make))
 
     def resting(self, report: Report) -> Report:
-        """A report during which nothing new is begun: it may wait while others need the machine."""
+        """Wrap ``report`` so that no new job starts while it runs: it may wait while others need the machine."""
 
         def told(stage: str, share: float) -> None:
             self._go.clear()
@@ -75,11 +77,13 @@ class Ahead:
 
 
 class Remembered:
-    """Answers by state: what one map has asked, no other asks again."""
+    """Answers memoised by state, shared by all maps."""
 
     def __init__(self, ask: Callable[[np.ndarray], np.ndarray]) -> None:
-        """Args:
-        ask: states [G, ...] bool -> [G, ...].
+        """Wrap a function.
+
+        Args:
+            ask: states [G, ...] bool -> [G, ...].
         """
         self._ask = ask
         self._known: dict[bytes, np.ndarray] = {}

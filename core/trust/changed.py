@@ -1,6 +1,6 @@
-"""A clip that was changed a little, as it happens on the way to a microscope: encoded again, a little aside, with noise.
+"""Slightly changed versions of a clip: re-encoded, shifted, or with noise.
 
-Each change is a file of its own, which is read as any clip is; only the face is not looked for again: its box is the same.
+Each version is a file that is analysed like any clip, except that the face track is reused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from affectscope.core.models.inputs import model_streams
 from affectscope.core.streams import Stream
 from affectscope.core.why import Question, View
 
-# Quality of H.264 and of AAC as messengers have it; what is changed otherwise is kept nearly as it was.
+# H.264 and AAC quality as in messengers, and high quality for versions that test something else.
 _POOR, _GOOD, _BITS = 36, 10, 24_000
 _ASIDE, _LATER = 0.03, 0.01
 _GREY, _QUIET = 4.0, 30.0
@@ -38,7 +38,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Changed:
-    """The same question of a changed clip.
+    """The question for a changed clip.
 
     Attributes:
         name: one of ``TITLES``.
@@ -51,12 +51,12 @@ class Changed:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a clip is read from, as the analyzer reads it.
+    """The source of a clip, as in the analyzer.
 
     Attributes:
         sets: modality -> feature set.
-        track: the sound track that is heard.
-        clip: what its corpus calls it.
+        track: the audio track.
+        clip: the clip's id in its corpus.
     """
 
     path: Path
@@ -73,11 +73,11 @@ def changes(
     seed: int = 0,
     report: Callable[[str], None] = lambda name: None,
 ) -> Iterator[Changed]:
-    """The clip with every change; none of features that were made elsewhere, which no changed file could change.
+    """All changed versions of a clip; none where its features were computed elsewhere, and so would not change.
 
     Args:
-        question: its class stays the one that is explained.
-        report: told the name of the change that is made next.
+        question: its class remains the explained one.
+        report: called with the name of the next change.
     """
     sets, faces = source.sets, source.faces
     if any(source_of(name) or FEATURE_SETS[name].needs == "arrays" for name in sets.values()):
@@ -135,7 +135,7 @@ def _hiss(sound: Sound, chance: np.random.Generator) -> np.ndarray:
 
 
 def _read(name: str, file: Path, source: Source) -> Stream:
-    """A modality of a changed file, as ``features.extract`` reads it, and kept nowhere."""
+    """A modality of a changed file, extracted as in ``features.extract``, but not cached."""
     feature_set, faces = FEATURE_SETS[name], source.faces
     weights, found = feature_set.check(None), {}
     if feature_set.needs == "sound":

@@ -1,4 +1,4 @@
-"""The trust of methods over a corpus: a row a clip and explanation, and means with intervals and chance beside them."""
+"""Trust of methods over a corpus: a row per clip and explanation, and means with intervals and chance levels."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ MEASURES = {
 _CHANCES = ("place", "time")
 _EVERY = ("0", *(f"{share:g}" for share in SHARES), "1")
 TEXTS = ("model", "clip", "class", "explanation", "title", "modality", "head", "level", "reasons")
-"""Columns of ``over_corpus`` that are words: a clip or a class may be called "nan", and a head nothing."""
+"""Columns of ``over_corpus`` that hold text: a clip or a class may be called "nan", and a head may be empty."""
 CURVES = tuple(f"{kind}_{share}" for kind in ("deletion", "insertion") for share in _EVERY)
-"""Columns of ``over_corpus`` that hold the curves, each beside ``random_`` and ``untrained_`` and the same."""
+"""Columns of ``over_corpus`` that hold the curves, each also with the prefixes ``random_`` and ``untrained_``."""
 
 
 class Asker(Protocol):
-    """What answers for one clip: an analyzer."""
+    """Measures one clip: an analyzer."""
 
     @property
     def checkpoint(self) -> Checkpoint: ...
@@ -64,14 +64,14 @@ def over_corpus(
     clips: int = 0,
     progress: Callable[[str, float], None] = lambda stage, share: None,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Measure a corpus's clips; the class of each is its label, where the model has it. What was measured once is kept.
+    """Measure a corpus's clips, each for its label if the model has that class. Results are cached.
 
     Args:
-        request: of all clips alike.
-        clips: so many, drawn by the request's seed; all, if 0.
+        request: for all clips.
+        clips: sample size, drawn with the request's seed; 0 for all.
 
     Returns:
-        A row a clip and explanation; and a sentence for each clip that could not be measured.
+        A row per clip and explanation; and a sentence for each clip that could not be measured.
 
     Raises:
         UserError: when none could.
@@ -99,11 +99,11 @@ def over_corpus(
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Over the clips: a row a model, explanation, head and modality.
+    """Aggregated over the clips: a row per model, explanation, head and modality.
 
     Returns:
-        ``clips``; means as of ``MEASURES`` with 95 % intervals (bootstrap over clips), chance beside what has one;
-        ``significant``, the share of clips with p up to 0.05 (by chance, 5 %), with Wilson's interval; the share of each level.
+        ``clips``; means of ``MEASURES`` with 95 % intervals (bootstrap over clips), and chance levels where they exist;
+        ``significant``, the share of clips with p up to 0.05 (5 % by chance), with Wilson's interval; the share of each level.
     """
     rows = []
     for about, group in table.groupby(["model", "explanation", "title", "modality", "head"], sort=False):
@@ -127,7 +127,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def carriers(table: pd.DataFrame) -> tuple[int, int]:
-    """Of clips whose emotion one modality alone carries: where its Shapley value is the largest, and how many there are."""
+    """Among clips whose emotion one modality carries: the number where its Shapley value is the largest, and their total."""
     known = table.drop_duplicates(["model", "clip"])["carrier"].dropna().astype(bool)
     return int(known.sum()), len(known)
 

@@ -1,8 +1,8 @@
-"""Deletion and insertion: what an answer loses, and gains, when what a map marks goes first, or comes first.
+"""Deletion and insertion curves: the answer when the places that a map marks are removed first, or inserted first.
 
-Petsiuk et al. 2018 (RISE), section 4.2; Samek et al. 2017. Random marks are the map's own in another place: as many, of the same
-shape, in every picture or lane the same way. A map follows what is in a picture even where it knows nothing of the model, and so
-lies better than any random place; whether it knows more is told by the same method's marks with random weights.
+Petsiuk et al. 2018 (RISE), section 4.2; Samek et al. 2017. The random control is the map itself, moved: the same size and shape,
+by the same shift in every picture or lane. A map that follows the picture's content without knowing the model already beats
+random places; whether it knows more is tested with the same method's maps for random weights.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from functools import cached_property
 import numpy as np
 
 SHARES = (0.1, 0.3, 0.6)
-"""Of all places, so many are deleted or inserted between nothing and everything."""
+"""Shares of all places that are removed or inserted, between 0 and 1."""
 _LEVEL, _DRAWS = 0.95, 1000
-# Probabilities are of float32.
+# Probabilities have float32 precision.
 _LITTLE = 1e-6
 Ask = Callable[[np.ndarray], np.ndarray]
-"""States [G, ...] bool, the places that are left as they are -> the answer [G] in each."""
+"""States [G, ...] bool, the places left unchanged -> the answer [G] in each."""
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The answer while places go and while they come, Q shares, R random marks and U maps of random weights.
+    """The answer as places are removed and inserted, for Q shares, R random controls and U maps of random weights.
 
     Attributes:
         shares: [Q] of all places, from 0 to 1.
-        deletion: [Q], those with the highest values gone.
-        insertion: [Q], only those there.
+        deletion: [Q], the highest values removed.
+        insertion: [Q], only the highest values present.
         random_deletion, random_insertion: [R, Q].
         untrained_deletion, untrained_insertion: [U, Q].
-        seed: of the random marks.
+        seed: of the random controls.
     """
 
     shares: np.ndarray
@@ -46,12 +46,12 @@ class Curves:
 
     @cached_property
     def deletion_areas(self) -> np.ndarray:
-        """[R]: the area by which the map's curve lies under each random one; above 0 is better than that."""
+        """[R]: area between each random deletion curve and the map's; positive if the map is better."""
         return area(self.shares, self.random_deletion - self.deletion)
 
     @cached_property
     def insertion_areas(self) -> np.ndarray:
-        """[R]: the area by which the map's curve lies above each random one."""
+        """[R]: area between the map's insertion curve and each random one; positive if the map is better."""
         return area(self.shares, self.insertion - self.random_insertion)
 
     @property
@@ -67,18 +67,20 @@ class Curves:
 
     @property
     def beaten(self) -> int:
-        """How many random marks the map does better than, both areas together."""
+        """The number of random controls that the map beats, by both areas together."""
         return int((self.areas > _LITTLE).sum())
 
     @property
     def p(self) -> float:
-        """How probable it is that the method does as well with random weights: (1 + those that do) / (1 + U), a Monte Carlo test
-        (Hope 1968), which is exact: a map of random weights is one more of them. 1 where there are none."""
+        """p-value that the method does as well with random weights: (1 + number that do) / (1 + U); 1 without any.
+
+        An exact Monte Carlo test (Hope 1968): under the null hypothesis the map is one more map of random weights.
+        """
         return (1 + int((self.learnt <= _LITTLE).sum())) / (1 + len(self.learnt))
 
 
 def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of the mean of ``values`` [N]: percentiles of 1000 bootstrap draws (Efron 1979); NaN of none."""
+    """95 % interval of the mean of ``values`` [N]: percentiles of 1000 bootstrap draws (Efron 1979); NaN without values."""
     values = values[np.isfinite(values)]
     if not len(values):
         return float("nan"), float("nan")
@@ -100,13 +102,13 @@ def curves(
     points: Sequence[float] = SHARES,
     untrained: Sequence[np.ndarray] = (),
 ) -> Curves:
-    """Ask about every state.
+    """Evaluate the curves.
 
     Args:
-        values: [P, h, w] maps, of which each picture loses the same share, or a lane [W].
-        controls: random marks, at most; a short lane has fewer places where it could be.
+        values: [P, h, w] maps, from each of which the same share is removed, or a lane [W].
+        controls: maximum number of random controls; a short lane has fewer shifts.
         points: shares between nothing and everything.
-        untrained: the same map of random weights, each shaped as ``values``.
+        untrained: the same map for random weights, each shaped as ``values``.
     """
     chance = np.random.default_rng(seed)
     marks = [ranks(values, chance)]
@@ -129,7 +131,7 @@ def curves(
 
 
 def ranks(values: np.ndarray, chance: np.random.Generator) -> np.ndarray:
-    """The place of each cell in its picture, or of each window in its lane, the highest value 0; ties are broken at random."""
+    """The rank of each cell in its picture, or of each window in its lane, 0 for the highest value; ties are broken at random."""
     rows = values.reshape(len(values), -1) if values.ndim > 1 else values[None]
     order = np.lexsort((chance.random(rows.shape), -rows), axis=-1)
     found = np.empty_like(order)
@@ -141,7 +143,7 @@ Move = tuple[tuple[int, ...], bool]
 
 
 def moves(shape: tuple[int, ...], count: int, chance: np.random.Generator) -> list[Move]:
-    """At most ``count`` different ways to put a map elsewhere: how far along each axis, round its edges, and whether mirrored."""
+    """At most ``count`` distinct ways to move a map: a circular shift along each axis, and a reflection."""
     sides = shape[1:] if len(shape) > 1 else shape
     every = int(np.prod(sides)) * 2
     drawn = chance.permutation(np.arange(1, every))[:count]
@@ -149,7 +151,7 @@ def moves(shape: tuple[int, ...], count: int, chance: np.random.Generator) -> li
 
 
 def moved(rank: np.ndarray, move: Move) -> np.ndarray:
-    """[P, h, w] or [W] somewhere else."""
+    """[P, h, w] or [W], moved."""
     steps, mirrored = move
     axes = tuple(range(-len(steps), 0))
     return np.roll(rank[..., ::-1] if mirrored else rank, steps, axes)

@@ -1,4 +1,4 @@
-"""Lanes that can be measured: contributions, attention, and the sound's explanations, by window of one modality."""
+"""Lanes that can be tested: contributions, attention, and explanations of the sound, per window of one modality."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Found = Mapping[tuple[str, str], np.ndarray]
 
 
 class Lane:
-    """A lane by window of one modality; a ``Map``. Windows without a frame are left out."""
+    """A lane over windows of one modality; a ``Map``. Windows without frames are left out."""
 
     def __init__(self, lanes: Lanes, name: str, modality: str) -> None:
         self._lanes, self.name, self.modality = lanes, name, modality
@@ -81,11 +81,11 @@ class Lane:
 
 @dataclass(frozen=True)
 class Lanes:
-    """All lanes of a clip, which are found together.
+    """All lanes of a clip, computed together.
 
     Attributes:
-        sounds: the methods, of ``METHODS``, that explain the sound; of their maps each window has the sum.
-        ahead: where lanes of random weights, of other classes and of changed clips may be begun.
+        sounds: the sound's explanation methods, in ``METHODS``; their maps are summed per window.
+        ahead: may compute the lanes of random weights, other classes and changed clips ahead of time.
     """
 
     subject: Subject
@@ -95,17 +95,17 @@ class Lanes:
     _answers: dict[str, Remembered] = field(default_factory=dict, repr=False)
 
     def begin(self, untrained: int) -> None:
-        """Begin what needs no changed clip: networks of random weights."""
+        """Start what does not need changed clips: networks with random weights."""
         for number in range(untrained):
             self._untrained[number] = self.ahead.soon(partial(self._untaught, number))
 
     def begin_rest(self) -> None:
-        """Begin everything else that the measures of ``all`` will want, in their order."""
+        """Start everything else that the measures of ``all`` will need, in their order."""
         _ = self.randomised, self.classes, self.changed
 
     @property
     def hears(self) -> str:
-        """The head whose sound is explained: the first that hears."""
+        """The head whose sound is explained: the first that uses sound."""
         spec = self.subject.question.checkpoint.spec
         return next((head for head in spec.heads if SOUND in spec.modalities[head]), "")
 
@@ -118,12 +118,12 @@ class Lanes:
         return self.ahead.soon(self._cascade)
 
     def untrained(self, number: int) -> Found:
-        """Of one of many networks without a trained weight; kept, since all lanes ask."""
+        """The lanes of an untrained network; memoised, since all lanes use them."""
         return self._untrained.setdefault(number, Soon(partial(self._untaught, number))).value
 
     @cached_property
     def classes(self) -> list[tuple[str, Soon[Found]]]:
-        """Of every other class: the answers are the shown one's."""
+        """The lanes of every other class, from the same answers."""
         return [(name, self.ahead.soon(partial(self._of_class, name, self._asked))) for name in self.subject.others]
 
     @cached_property
@@ -131,7 +131,7 @@ class Lanes:
         return [(alteration, self.ahead.soon(partial(self._of_change, alteration))) for alteration in self.subject.altered]
 
     def answers(self, modality: str) -> Remembered:
-        """What all heads say where only these windows [G, W] of a modality are left: [G, heads, outputs]."""
+        """Each head's answer with only these windows [G, W] of a modality: [G, heads, outputs]."""
         question = self.subject.question
         windows = question.windows(modality)
         there = windows[windows.any(1)]
@@ -139,7 +139,7 @@ class Lanes:
         return self._answers.setdefault(modality, ask)
 
     def all(self) -> list[Lane]:
-        """Those that the model and the clip have, sound before picture."""
+        """The lanes that the model and the clip have, sound before picture."""
         return [
             Lane(self, name, modality)
             for modality in self.subject.question.modalities
@@ -164,7 +164,7 @@ class Lanes:
         def run(network: Any) -> torch.Tensor:
             return network.decide(network(question.batch))
 
-        # The module of the next stage is this one, with more of it random: its answers are wanted now.
+        # The cascade reuses one module and randomises it further, so each stage is evaluated before the next.
         return [(stage, self._by(stage.network)) for stage in cascade(question.checkpoint.model, run, self.subject.seed)]
 
     def _of_class(self, name: str, answers: _Answers) -> Found:
@@ -185,7 +185,7 @@ class Lanes:
 
 @dataclass(frozen=True)
 class _Answers:
-    """What is asked of a network, whichever class is explained.
+    """A network's answers, for any explained class.
 
     Attributes:
         attention: modality -> [T].
@@ -201,7 +201,7 @@ def _ask(question: Question) -> _Answers:
 
 
 def _with(question: Question, network: nn.Module | None = None) -> Question:
-    """The same question of another network; of a copy, where none is named."""
+    """The question for another network; default: for a copy."""
     checkpoint, explained = question.checkpoint, question.explained
     network = copy.deepcopy(checkpoint.model) if network is None else network
     return replace(question, checkpoint=replace(checkpoint, model=network), target=explained)  # type: ignore[arg-type]
@@ -220,7 +220,7 @@ def _lanes(question: Question, answers: _Answers) -> dict[tuple[str, str], np.nd
 
 
 def _heard(question: Question, head: str, methods: Sequence[str]) -> dict[tuple[str, str], np.ndarray]:
-    """Lanes of the methods that explain the sound; of those that can read it."""
+    """Lanes of the sound's explanation methods, of those that apply."""
     if not head or not methods or not question.present(SOUND).any():
         return {}
     place = question.checkpoint.spec.labels.index(question.explained)

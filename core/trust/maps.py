@@ -1,4 +1,4 @@
-"""What can be measured, and heatmaps of a face by method; ``lanes`` are over time."""
+"""The protocol of maps that can be tested, and heatmaps of a face by method; ``lanes`` has those over time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from affectscope.core.why.asking import Question
 from affectscope.core.why.face import BLUR, PICTURE, Seen, View, blurred, seen_by
 
 PICTURES = 10
-"""Faces of a clip that go through the encoder; each stands for those about it."""
+"""Maximum number of a clip's faces to encode; each stands for its neighbours."""
 LANES = {
     "away": "contributions, taken away",
     "alone": "contributions, alone",
@@ -31,18 +31,18 @@ LANES = {
 
 
 UNTRAINED = ", random weights"
-"""What follows a method's name where its network was not trained."""
+"""Suffix of a method's name for an untrained network."""
 MANY = 1000
-"""So many networks of random weights belong to one seed; the first is ``Untrained``'s own."""
+"""Number of networks of random weights per seed; the first is ``Untrained``'s."""
 
 
 class Map(Protocol):
-    """One map of one clip, and everything that its measures ask of it.
+    """One map of one clip, with everything that the tests need.
 
     Attributes:
         name: one of ``METHODS``, or of ``LANES``.
-        title: as shown to users.
-        modality, head, target: what it is over, whose answer it explains, and which class or attribute.
+        title: display name.
+        modality, head, target: what the map covers, whose answer it explains, and for which class or attribute.
     """
 
     name: str
@@ -56,33 +56,33 @@ class Map(Protocol):
         """The map: [P, SIDE, SIDE] of pictures, or a lane [W]."""
 
     def ask(self, states: np.ndarray) -> np.ndarray:
-        """[G]: the probability of the class, or the attribute's value, with only the places [G, ...] left as they are."""
+        """[G]: the class's probability, or the attribute's value, with only the places in ``states`` [G, ...] unchanged."""
 
     def randomised(self) -> Iterator[tuple[Stage, np.ndarray]]:
-        """The map when more and more layers hold random weights."""
+        """The map as more and more layers get random weights."""
 
     def untrained(self, number: int) -> np.ndarray:
-        """The map of one of many networks without a trained weight."""
+        """The map of an untrained network; ``number`` selects one of many."""
 
     def classes(self) -> Iterator[tuple[str, np.ndarray]]:
         """The map of every other class."""
 
     def changed(self) -> Iterator[tuple[Changed, np.ndarray, np.ndarray]]:
-        """The map of every changed clip, and what it is a map of, as the network takes it."""
+        """The map of every changed clip, and the network's input for it."""
 
     @property
     def given(self) -> np.ndarray:
-        """What it is a map of, as the network takes it."""
+        """The network's input for this map."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A clip and a model, of which maps are measured.
+    """A clip and a model whose maps are tested.
 
     Attributes:
-        question: whose class is explained.
-        view: what there is to see; None where no way leads to pixels.
-        altered: the same clip with every change.
+        question: with the explained class.
+        view: the visual part of the clip; None where the model's features do not lead back to pixels.
+        altered: the clip with every change.
         seed: of random weights.
         pictures: see ``PICTURES``.
     """
@@ -100,11 +100,13 @@ class Subject:
 
 
 class Faces:
-    """What the heatmaps of one head share: the way to its score, what it says of blurred faces, and maps of random weights."""
+    """Shared by the heatmaps of one head: the path to its score, its answers for blurred faces, and maps of random weights."""
 
     def __init__(self, subject: Subject, head: str, ahead: Ahead | None = None) -> None:
-        """Args:
-        ahead: where maps of random weights may be begun.
+        """Nothing is computed yet.
+
+        Args:
+            ahead: may compute maps of random weights ahead of time.
         """
         self.subject, self.head = subject, head
         self._ahead = ahead or Ahead(alone=True)
@@ -113,34 +115,34 @@ class Faces:
         self.answers = Remembered(self._ask)
 
     def begin(self, method: str, untrained: int) -> None:
-        """Begin what the measures of a method will want."""
+        """Start what the measures of a method will need."""
         for number in range(untrained):
             self._untrained[method, number] = self._ahead.soon(partial(self._untaught, method, number))
         self._cascades[method] = self._ahead.soon(partial(self._cascade, method))
 
     @cached_property
     def seen(self) -> Seen:
-        """The way from the faces to the head's score."""
+        """The path from the faces to the head's score."""
         return self.way(self.subject.question, self._view)
 
     def every(self) -> VisualRoad:
-        """That of every frame."""
+        """The path that includes every frame."""
         return self.way(self.subject.question, self._view, 0).road
 
     def untrained(self, method: str, number: int) -> np.ndarray:
-        """The map of one of many networks without a trained weight; kept."""
+        """The map of an untrained network; memoised."""
         return self._untrained.setdefault((method, number), Soon(partial(self._untaught, method, number))).value
 
     def randomised(self, method: str) -> list[tuple[Stage, np.ndarray]]:
-        """The map when more and more layers hold random weights; kept."""
+        """The map as more and more layers get random weights; memoised."""
         return self._cascades.setdefault(method, Soon(partial(self._cascade, method))).value
 
     def of_class(self, name: str) -> VisualRoad:
-        """The way to another class's score."""
+        """The path to another class's score."""
         return self.way(replace(self.subject.question, target=name), self._view).road
 
     def way(self, question: Question, view: View, most: int | None = None) -> Seen:
-        """From the faces of any clip to the head's score, past at most so many pictures."""
+        """The path from a clip's faces to the head's score, with at most ``most`` pictures."""
         # Regions of the face are not evaluated: any points do.
         points = np.zeros((len(view.faces.times), 5, 2))
         return seen_by(question, view, points, self.head, self.subject.pictures if most is None else most)
@@ -162,13 +164,13 @@ class Faces:
         own = dict(road.network.named_children())
         parts = [part for part in ("model", "encoder") if any(True for _ in own[part].parameters())]
         stages = cascade(road.network, lambda network: network(road.pixels), self.subject.seed, parts=parts)
-        # The module of the next stage is this one, with more of it random: its map is wanted now.
+        # The cascade reuses one module and randomises it further, so each map is drawn before the next stage.
         return [(stage, drawn(method, _of(road, stage.network))) for stage in stages]
 
     def _ask(self, states: np.ndarray) -> np.ndarray:
-        """[G, outputs] of the head, where only these cells [G, P, SIDE, SIDE] are not blurred."""
+        """The head's answers [G, outputs], with only the cells [G, P, SIDE, SIDE] unblurred."""
         question, network = self.subject.question, self.seen.road.network
-        # Where there is no encoder, features are pictures, and many clips of them are too many at once.
+        # Without an encoder, features are pictures, and many clips of them would not fit into memory.
         size = len(states) if self.seen.encoder else 1
         parts = [states[start : start + size] for start in range(0, len(states), size)]
         return np.concatenate([_said(question, network, [self._with(kept) for kept in part], self.head) for part in parts])
@@ -179,7 +181,7 @@ class Faces:
         return np.stack([blurred(picture, BLUR / (right - left)) for picture in self.seen.pictures])
 
     def _with(self, stay: np.ndarray) -> torch.Tensor:
-        """The pictures as the network takes them, all blurred but the cells [P, SIDE, SIDE] that stay."""
+        """The network's input with all but the cells [P, SIDE, SIDE] blurred."""
         plain = self.seen.pictures
         rows, columns = (np.arange(side) * SIDE // side for side in plain.shape[1:3])
         mask = stay[:, rows][:, :, columns]
@@ -187,7 +189,7 @@ class Faces:
 
 
 class Heatmap:
-    """A heatmap by one method, of one head; a ``Map``."""
+    """A heatmap by one method, for one head; a ``Map``."""
 
     def __init__(self, faces: Faces, method: str) -> None:
         self._faces, self._method = faces, method
@@ -203,7 +205,7 @@ class Heatmap:
         return self._faces.seen.road.pixels.numpy()
 
     def on_box(self) -> np.ndarray:
-        """[F, SIDE, SIDE] of every frame, on the face's box, as the player shows it."""
+        """[F, SIDE, SIDE] of every frame, on the face's box, as in the player."""
         road = self._drawn(self._faces.every())
         maps, whole = _raw(self._method, road), road.part == (0.0, 0.0, 1.0, 1.0)
         return _numbers(enlarged(maps) if whole else placed(maps, road.part, (SIDE, SIDE)))
@@ -236,7 +238,7 @@ class Heatmap:
 
 
 class Untrained(Heatmap):
-    """The heatmap of a network without a trained weight, put to the trained one: what every measure finds by chance."""
+    """The heatmap of an untrained network, tested on the trained one: the chance level of every measure."""
 
     def __init__(self, faces: Faces, method: str) -> None:
         super().__init__(faces, method)
@@ -247,7 +249,7 @@ class Untrained(Heatmap):
 
 
 def drawn(method: str, road: VisualRoad) -> np.ndarray:
-    """The heatmap [P, SIDE, SIDE] of a road by one of ``METHODS``, on what the pictures show."""
+    """The heatmap [P, SIDE, SIDE] of a road by one of ``METHODS``, on the pictures' area."""
     return _numbers(enlarged(_raw(method, road)))
 
 
@@ -269,7 +271,7 @@ def _numbers(maps: torch.Tensor) -> np.ndarray:
 
 @torch.inference_mode()
 def _said(question: Question, network: nn.Module, versions: Sequence[torch.Tensor], head: str) -> np.ndarray:
-    """[G, outputs] of one head, of versions of the pictures as the network takes them."""
+    """One head's answers [G, outputs], for versions of the network's input."""
     way: Any = network
     output, batch = way.output(torch.stack([way.features(pictures) for pictures in versions]))
     return question.readable(output, batch)[head].cpu().numpy()

@@ -27,14 +27,14 @@ Report = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Layer:
-    """The map when a network's layers from the top down to this one hold random weights, against the shown one.
+    """Similarity to the map with the network's layers randomised from the top down to this one.
 
     Attributes:
         name: the lowest random layer.
-        random, layers: how many are random, of how many.
-        part: ``model``, ``encoder``, or "" where there is but one.
-        last: whether nothing of that part is left.
-        spearman, ssim: 1 for the same map; ssim is NaN of lanes.
+        random, layers: number of random layers, and of all.
+        part: ``model``, ``encoder``, or "" if there is only one.
+        last: whether all of that part is random.
+        spearman, ssim: 1 for the same map; ssim is NaN for lanes.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Other:
-    """The map of another class, against the shown one."""
+    """Similarity to the map of another class."""
 
     name: str
     spearman: float
@@ -57,14 +57,14 @@ class Other:
 
 @dataclass(frozen=True)
 class Change:
-    """The map of a changed clip, against the shown one.
+    """Comparison with the map of a changed clip.
 
     Attributes:
         name: one of ``changed.TITLES``.
         sensitivity: ‖difference‖ / ‖map‖, see ``similarity.sensitivity``.
-        lipschitz: ‖difference‖ / ‖change of what the network takes‖; NaN where they have other sizes.
-        moved: how far the explained score (log-odds, or the attribute's value) of the decision moved.
-        same: whether the decision stayed.
+        lipschitz: ‖difference‖ / ‖change of the network's input‖; NaN where sizes differ.
+        moved: change of the decision's explained score (log-odds, or the attribute's value).
+        same: whether the decision is unchanged.
     """
 
     name: str
@@ -78,16 +78,16 @@ class Change:
 
 @dataclass(frozen=True)
 class Measured:
-    """What is known of one map.
+    """All measures of one map.
 
     Attributes:
         explanation, title, modality, head, target: see ``maps.Map``.
         curves: deletion and insertion.
         untrained: [U] rank correlation with the map of each network of random weights.
-        untrained_chance: mean rank correlation of any two of those with each other.
+        untrained_chance: mean rank correlation between those maps.
         layers: the cascade, from the first stage to the last.
-        pointed: where and when it points, on clips whose truth is known.
-        is_lane: whether it is a lane over windows, and not pictures.
+        pointed: pointing game, for clips with ground truth.
+        is_lane: whether it is a lane over windows, not pictures.
     """
 
     explanation: str
@@ -106,12 +106,12 @@ class Measured:
 
     @property
     def random_weights(self) -> float:
-        """Mean rank correlation with maps of random weights; NaN where there are none."""
+        """Mean rank correlation with maps of random weights; NaN without any."""
         return float(self.untrained.mean()) if len(self.untrained) else _NONE
 
     @property
     def headless(self) -> float:
-        """Rank correlation where only the model is random, and the encoder in front of it is not."""
+        """Rank correlation where only the model is random, not the encoder in front of it."""
         return next((layer.spearman for layer in self.layers if layer.last), _NONE)
 
     @property
@@ -121,7 +121,7 @@ class Measured:
 
     @property
     def stable(self) -> float:
-        """Mean rank correlation with the maps of changed clips whose decision stayed; NaN where none did."""
+        """Mean rank correlation with the maps of changed clips with the same decision; NaN without any."""
         kept = [change.spearman for change in self.changes if change.same]
         return float(np.mean(kept)) if kept else _NONE
 
@@ -146,13 +146,13 @@ def measure(
     turn: AbstractContextManager[Any] | None = None,
     before: tuple[float, str] | None = None,
 ) -> Measured:
-    """Measure a map.
+    """Compute all measures of a map.
 
     Args:
         controls, untrained: see ``CONTROLS`` and ``UNTRAINED``.
-        seed: of random marks.
-        turn: held while the model is asked, part by part.
-        before: the explained score and the decision of the clip as it is; without them no change can be judged.
+        seed: of random controls.
+        turn: lock held during each batch of forward passes.
+        before: the explained score and the decision of the unchanged clip; without them, changes are skipped.
     """
     turn = turn or nullcontext()
     with turn:
@@ -167,10 +167,10 @@ def measure(
     def ask(states: np.ndarray) -> np.ndarray:
         nonlocal asked
         answers = []
-        # Where places are few, as a lane's are, many marks are the same.
+        # With few places, as in a lane, many states are equal.
         each, which = np.unique(states.reshape(len(states), -1), axis=0, return_inverse=True)
         each, repeated = each.reshape(-1, *states.shape[1:]), len(states) / len(each)
-        # Others who wait for the model have their turn in between; pictures take longer than windows.
+        # Other users of the model can run in between. Pictures take longer than windows.
         for part in np.array_split(each, max(1, len(each) // (_WINDOWS_AT_ONCE if shown.ndim == 1 else _PICTURES_AT_ONCE))):
             report("Trust: deletion and insertion", min(0.6, 0.15 + 0.45 * asked / states_at_all))
             with turn:
@@ -210,7 +210,7 @@ def measure(
 
 
 def decision(question: Any) -> tuple[float, str]:
-    """The explained score of the decision, and what it names."""
+    """The decision's explained score, and its class."""
     spec, answers = question.checkpoint.spec, question.whole[0]
     return float(question.score(answers)), "" if spec.task == "regression" else spec.labels[int(answers.argmax())]
 
@@ -226,7 +226,7 @@ def _change(found: Map, alteration: Any, values: np.ndarray, given: np.ndarray, 
 
 
 def _each_other(maps: Sequence[np.ndarray]) -> float:
-    """Each map against the next: as many independent pairs as can be had cheaply."""
+    """Similarity of consecutive maps: the independent pairs that are cheap to get."""
     return float(np.mean([spearman(a, b) for a, b in pairwise(maps)])) if len(maps) > 1 else _NONE
 
 

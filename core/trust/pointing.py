@@ -1,4 +1,4 @@
-"""Pointing at what is known: where the face moves, when it does, and which modality carries the emotion."""
+"""The pointing game on ground truth: where the face moves, when, and which modality carries the emotion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from affectscope.core.features.extractors.faces import FaceTrack
 
 if TYPE_CHECKING:
-    # pandas with it.
+    # Imports pandas.
     from affectscope.core.corpora import Truth
 
 _CARRIERS = {"audio": "audio", "visual": "visual"}
@@ -19,15 +19,15 @@ _CARRIERS = {"audio": "audio", "visual": "visual"}
 
 @dataclass(frozen=True)
 class Pointed:
-    """Where and when one map of one clip has its maximum, against the clip's truth.
+    """Whether the maximum of a map agrees with the clip's ground truth, in place and time.
 
     Attributes:
-        frames: the apex frames that were asked; 0 of a lane.
-        place: the share of them whose maximum lies where the face moves for the emotion (the pointing game, Zhang et al. 2016);
-            NaN where none was asked.
+        frames: number of apex frames used; 0 for a lane.
+        place: share of them whose maximum is where the face moves for the emotion (the pointing game, Zhang et al. 2016); NaN
+            without any.
         place_chance: that region's mean share of the face's box.
-        time: whether the frame or window with the most lies within the apex; None where there is none.
-        time_chance: the share of frames or windows that do.
+        time: whether the frame or window with the maximum is within the apex; None where there is no apex.
+        time_chance: the share of frames or windows within the apex.
     """
 
     frames: int
@@ -38,7 +38,7 @@ class Pointed:
 
 
 def pointed(maps: np.ndarray, frames: np.ndarray, faces: FaceTrack, truth: Truth) -> Pointed | None:
-    """Of a heatmap [P, h, w] on the face's box in these frames [P] of the video; None where no emotion shows in the face."""
+    """For a heatmap [P, h, w] on the face's box in these frames [P] of the video; None where the face shows no emotion."""
     span = apex(truth)
     if span is None or not len(frames):
         return None
@@ -48,7 +48,7 @@ def pointed(maps: np.ndarray, frames: np.ndarray, faces: FaceTrack, truth: Truth
     for values, frame in zip(maps[within], frames[within], strict=True):
         mask = truth.mask[int(np.abs(truth.times - faces.times[frame]).argmin())]
         inside = region_in_crop(mask, faces.boxes[frame], *values.shape)
-        # A map without any weight points nowhere, and so misses.
+        # An empty map counts as a miss.
         hits.append(bool(values.any() and inside.flat[values.argmax()] > 0.5))
         shares.append(float(inside.mean()))
     totals = maps.sum((1, 2))
@@ -59,7 +59,7 @@ def pointed(maps: np.ndarray, frames: np.ndarray, faces: FaceTrack, truth: Truth
 
 
 def pointed_lane(values: np.ndarray, middles: np.ndarray, truth: Truth) -> Pointed | None:
-    """Of a lane [W] of the picture, whose windows have these middles [W] in seconds."""
+    """For a lane [W] of the picture, with window centres ``middles`` [W] in seconds."""
     span = apex(truth)
     if span is None or not len(values):
         return None
@@ -69,7 +69,7 @@ def pointed_lane(values: np.ndarray, middles: np.ndarray, truth: Truth) -> Point
 
 
 def carried(shapley: Mapping[str, float], truth: Truth) -> bool | None:
-    """Whether the modality of the largest Shapley value is the one that carries the emotion; None where no single one does."""
+    """Whether the modality with the largest Shapley value carries the emotion; None where no single modality does."""
     carrier = _CARRIERS.get(truth.carrier)
     if carrier is None or carrier not in shapley or len(shapley) < 2:
         return None
@@ -77,12 +77,12 @@ def carried(shapley: Mapping[str, float], truth: Truth) -> bool | None:
 
 
 def apex(truth: Truth) -> tuple[float, float] | None:
-    """When the face shows the emotion in full, in seconds; None where it never moves for it."""
+    """When the face shows the full emotion, in seconds; None where it never moves for it."""
     return next(((start, end) for name, start, end in truth.phases if name == "apex"), None) if truth.mask.any() else None
 
 
 def region_in_crop(mask: np.ndarray, box: np.ndarray, height: int, width: int, samples: int = 4) -> np.ndarray:
-    """The share [height, width] of each cell of a face crop that a picture's mask covers; 0 outside the picture.
+    """The share [height, width] of each cell of a face crop that a mask covers; 0 outside the picture.
 
     Args:
         mask: [H, W] bool over the whole picture.

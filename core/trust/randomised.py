@@ -1,4 +1,4 @@
-"""Random weights, layer by layer from the top: the sanity check of Adebayo et al. 2018, section 3.1 (cascading randomisation)."""
+"""Cascading randomisation of weights from the top: the sanity check of Adebayo et al. 2018, section 3.1."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ import torch
 from torch import Tensor, nn
 
 MOST = 3
-"""Stages of each part of a network; layers next to each other share one where there are more."""
+"""Stages per part of a network; if there are more layers, neighbours share one."""
 
-# No network has so many modules.
+# Larger than any network's number of modules.
 _FAR = 100_000
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A network whose layers from the top down to this one hold random weights.
+    """A network with its layers randomised from the top down to this one.
 
     Attributes:
-        layers: how many of ``count`` layers with weights are random.
+        layers: number of random layers, of ``count`` layers with weights.
         name: the lowest of them.
-        part: the part that this one is of, or "".
-        last: whether nothing of that part is left.
+        part: the part that contains it, or "".
+        last: whether all of that part is random.
     """
 
     network: nn.Module
@@ -46,12 +46,12 @@ def cascade(
     most: int = MOST,
     parts: Sequence[str] = (),
 ) -> Iterator[Stage]:
-    """The network with more and more of its layers random, the last one that runs first; the same module each time.
+    """The network with more and more layers randomised, the last to run first; the same module object each time.
 
     Args:
-        run: a network -> its answer, of any shape: it shows in what order layers work, and which of them the answer depends on.
-        most: stages of each part that are looked at; after the last stage no trained weight is left.
-        parts: names of modules that are gone through one after the other; the whole network at once, if left out.
+        run: network -> its output, of any shape. Used to find the order of the layers, and which of them affect the output.
+        most: maximum stages per part; after the last stage no trained weight is left.
+        parts: names of modules to randomise one after the other; default: the whole network at once.
     """
     changed = copy.deepcopy(network)
     names = top_down(changed, run)
@@ -67,9 +67,9 @@ def cascade(
 
 
 def top_down(network: nn.Module, run: Callable[[nn.Module], Tensor]) -> list[str]:
-    """The names of the layers, modules with parameters of their own, that the answer depends on; those that work last come first.
+    """The names of the layers (modules with their own parameters) that affect the output, last to run first.
 
-    Layers that are never called as modules, as PyTorch's attention uses its last one, come before all others.
+    Layers that are never called as modules, such as the output projection of PyTorch's attention, come first.
     """
     layers = {name: module for name, module in network.named_modules() if _own(module)}
     called: dict[str, None] = {}
@@ -92,7 +92,7 @@ def top_down(network: nn.Module, run: Callable[[nn.Module], Tensor]) -> list[str
 
 
 def _used(layers: Mapping[str, nn.Module], network: nn.Module, run: Callable[[nn.Module], Tensor]) -> set[str]:
-    """Which layers have a parameter in the graph of the answer; all, where it has no graph."""
+    """The layers with a parameter in the output's graph; all, if it has no graph."""
     own = {values: name for name, layer in layers.items() for values in _own(layer).values()}
     before = [values.requires_grad for values in own]
     try:
@@ -110,7 +110,7 @@ def _used(layers: Mapping[str, nn.Module], network: nn.Module, run: Callable[[nn
         if node is None or node in seen:
             continue
         seen.add(node)
-        # Its leaves are the parameters.
+        # The leaves of the graph are the parameters.
         if (leaf := getattr(node, "variable", None)) is not None and leaf in own:
             used.add(own[leaf])
         waiting += [following for following, _ in node.next_functions]
@@ -118,18 +118,18 @@ def _used(layers: Mapping[str, nn.Module], network: nn.Module, run: Callable[[nn
 
 
 def untrained(network: nn.Module, seed: int) -> nn.Module:
-    """A copy with random weights throughout, other ones in every layer."""
+    """A copy with all weights random, different in every layer."""
     return Untaught(network).drawn(seed)
 
 
 class Untaught:
-    """One network after the other without a trained weight, in a copy that each thread has for itself."""
+    """Untrained networks, one after the other, in one copy per thread."""
 
     def __init__(self, network: nn.Module) -> None:
         self._network, self._own = network, threading.local()
 
     def drawn(self, seed: int) -> nn.Module:
-        """The copy, with fresh weights throughout, other ones in every layer; they stay until the next are drawn."""
+        """The copy with new random weights, different in every layer; valid until the next call in this thread."""
         if not hasattr(self._own, "network"):
             self._own.network = copy.deepcopy(self._network)
         changed: nn.Module = self._own.network
@@ -140,12 +140,12 @@ class Untaught:
 
 @torch.no_grad()
 def randomise(module: nn.Module, seed: int) -> None:
-    """Fresh weights in a module's own parameters, drawn as PyTorch's layers draw theirs, from a generator of our own.
+    """Reinitialise a module's own parameters with PyTorch's default distributions, from a separate generator.
 
-    Convolutions and linear layers: uniform, Kaiming's bound with a = √5, which is 1/√(inputs); their biases likewise. Layers that
-    normalise: 1 and 0, and running statistics forgotten. Everything else as a linear layer.
+    Convolutions and linear layers: uniform, Kaiming's bound with a = √5, which is 1/√(inputs); their biases likewise.
+    Normalisation layers: 1 and 0, and running statistics reset. Everything else as a linear layer.
     """
-    # As Quantus seeds each layer: its convolutions get the same numbers.
+    # Quantus's seed for each layer: its convolutions get the same numbers.
     chance = torch.Generator().manual_seed(seed + 1)
     own = _own(module)
     weight = own.get("weight")
@@ -167,7 +167,7 @@ def _own(module: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def _stages(names: Sequence[str], most: int) -> list[list[str]]:
-    """Runs of layers, at most ``most``, about equally many, none of them empty."""
+    """Split the layers into at most ``most`` non-empty runs of about equal length."""
     count = min(most, len(names))
     edges = [round(i * len(names) / count) for i in range(count + 1)] if count else [0]
     return [list(names[a:b]) for a, b in pairwise(edges)]

@@ -1,4 +1,4 @@
-"""How alike two maps are: rank correlation and structural similarity, which sanity checks use, and measures of sensitivity."""
+"""Similarity of two maps: rank correlation and structural similarity, as in sanity checks, and sensitivity measures."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from scipy.stats import rankdata
 
 # Wang et al. 2004, section III-B: K1 and K2; the window is scikit-image's, 7 cells a side, with equal weights.
 _K1, _K2, _WINDOW = 0.01, 0.03, 7
-# As Quantus keeps from dividing by nothing.
+# Avoids division by zero, as in Quantus.
 _LITTLE = 1e-10
 
 
 def spearman(shown: np.ndarray, other: np.ndarray) -> float:
     """Rank correlation of two maps: the mean over pictures [P, ...], or of lanes [W]; -1 to 1.
 
-    A map that is the same everywhere says nothing: its correlation counts as 0.
+    A constant map carries no information: its correlation counts as 0.
     """
     first, second = (_rows(values) for values in (shown, other))
     return float(np.mean([_rank_correlation(a, b) for a, b in zip(first, second, strict=True)])) if len(first) else 0.0
@@ -24,22 +24,22 @@ def spearman(shown: np.ndarray, other: np.ndarray) -> float:
 def ssim(shown: np.ndarray, other: np.ndarray) -> float:
     """Structural similarity (Wang et al. 2004) of maps [P, h, w], the mean over pictures; -1 to 1.
 
-    Each pair's range is from its smallest to its largest value; covariances are those of samples, in windows of 7 by 7 cells
-    that lie wholly inside, as scikit-image has it.
+    The data range is each pair's minimum to maximum. Sample covariances, in windows of 7 by 7 cells that lie wholly inside, as in
+    scikit-image.
     """
     return float(np.mean([_ssim(a, b) for a, b in zip(shown, other, strict=True)])) if len(shown) else 0.0
 
 
 def by_largest(values: np.ndarray) -> np.ndarray:
-    """A map divided by its largest absolute value, as Quantus normalises; one of zeros as it is."""
+    """A map divided by its largest absolute value, Quantus's normalisation; zeros are unchanged."""
     largest = np.abs(values).max(initial=0.0)
     return values / largest if largest > 0 else values
 
 
 def sensitivity(shown: np.ndarray, other: np.ndarray) -> float:
-    """‖other - shown‖ / ‖shown‖ of two maps, whose maximum over changes of the clip is Max-Sensitivity (Yeh et al. 2019).
+    """‖other - shown‖ / ‖shown‖ of two maps. Its maximum over changes of the clip is Max-Sensitivity (Yeh et al. 2019).
 
-    Both are divided by their largest value first. NaN where ``shown`` is nothing but zeros.
+    Both are first divided by their largest absolute value. NaN where ``shown`` is all zeros.
     """
     a, b = by_largest(shown), by_largest(other)
     size = np.linalg.norm(a)
@@ -47,8 +47,10 @@ def sensitivity(shown: np.ndarray, other: np.ndarray) -> float:
 
 
 def lipschitz(shown: np.ndarray, other: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
-    """‖other - shown‖ / ‖after - before‖ of maps and of what they are maps of, whose maximum is the local Lipschitz estimate
-    (Alvarez-Melis and Jaakkola 2018). Maps are divided by their largest value first."""
+    """‖other - shown‖ / ‖after - before‖ of maps and their inputs; the maximum is the local Lipschitz estimate.
+
+    Alvarez-Melis and Jaakkola 2018. Maps are first divided by their largest absolute value.
+    """
     apart = np.linalg.norm((after - before).ravel())
     return float(np.linalg.norm((by_largest(other) - by_largest(shown)).ravel()) / (apart + _LITTLE))
 

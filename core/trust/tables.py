@@ -1,4 +1,4 @@
-"""The numbers of trust as shown to users: of a clip, and of a corpus."""
+"""Trust measures as readable tables, for one clip and for a corpus."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHARES = ("place", "time")
 
 
 def name_of(measured: Measured) -> str:
-    """What people call a map."""
+    """A map's display name."""
     return (
         f"{_NOUNS.get(measured.modality, measured.modality)}, {measured.title}"
         if measured.is_lane
@@ -28,13 +28,13 @@ def name_of(measured: Measured) -> str:
 
 
 def title_of(row: Mapping[str, Any]) -> str:
-    """What people call a row of ``corpus.summary``."""
+    """The display name of a row of ``corpus.summary``."""
     what = _NOUNS.get(row["modality"], row["modality"])
     return f"{row['title']}, {what}" if row["head"] == DECISION else f"{row['title']}, {what}, {row['head']} head"
 
 
 def rows(found: Trust) -> list[dict[str, Any]]:
-    """A row a map of one clip: texts."""
+    """A row of texts for each map of one clip."""
     return [_row(measured) for measured in found.measured]
 
 
@@ -51,7 +51,7 @@ def _row(measured: Measured) -> dict[str, Any]:
 
 
 def cells(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of ``corpus.summary`` with each measure, its interval and its chance in one cell."""
+    """A row of ``corpus.summary`` with each measure, its interval and its chance level in one cell."""
     found: dict[str, Any] = {name: row[name] for name in ("model", "title", "modality", "clips")}
     low, high = percent(row["significant_low"]), percent(row["significant_high"])
     found["p ≤ 0.05"] = f"{percent(row['significant'])} ({low} to {high}; chance 5 %)"

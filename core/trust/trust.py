@@ -1,4 +1,4 @@
-"""The trust of all maps of one clip in one value, which is shown, printed and exported."""
+"""The trust of all maps of one clip, to be shown, printed and exported."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from affectscope.core.why.modality import by_modality
 if TYPE_CHECKING:
     from affectscope.core.corpora import Truth
 
-# Part of every key: raise it whenever a number changes.
+# Part of every cache key: raise it whenever a number changes.
 TRUST_VERSION = 3
 COLUMNS = ("explanation", "modality", "head", "class", "measure", "name", "value")
 Progress = Callable[[str, float], None]
@@ -48,8 +48,8 @@ class Trust:
     Attributes:
         system: the model's name.
         measured: heatmaps, then lanes.
-        skipped: explanation -> half a sentence on why there is none.
-        carrier: whether the modality of the largest Shapley value is the one that carries the emotion; None where nobody knows.
+        skipped: explanation -> half a sentence about why it is missing.
+        carrier: whether the modality with the largest Shapley value carries the emotion; None if unknown.
     """
 
     system: str
@@ -60,7 +60,7 @@ class Trust:
     carrier: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """All numbers, as JSON has them; None for what could not be measured."""
+        """All numbers, ready for JSON; None for what could not be measured."""
         found = {"system": self.system, "duration": round(self.duration, 4), "seed": self.seed, "skipped": dict(self.skipped)}
         return found | {"carrier": self.carrier, "measured": [_plain(_entry(measured)) for measured in self.measured]}
 
@@ -68,7 +68,7 @@ class Trust:
         return json.dumps(self.to_dict(), allow_nan=False, indent=1)
 
     def rows(self) -> Iterator[Row]:
-        """A row a number, in the order of ``COLUMNS``."""
+        """A row per number, in the order of ``COLUMNS``."""
         for measured in self.measured:
             about = measured.explanation, measured.modality, measured.head, measured.target
             for measure_name, name, value in _numbers(measured):
@@ -76,7 +76,7 @@ class Trust:
                     yield (*about, measure_name, name, value)
 
     def to_csv(self) -> str:
-        """``rows`` as a table; names cannot become formulas."""
+        """``rows`` as CSV; names cannot become formulas."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -86,20 +86,19 @@ class Trust:
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be measured of a clip.
+    """What to measure about a clip.
 
     Attributes:
-        target: the class that is explained; each head's own answer if left out.
-        head: whose heatmap it is; the first that sees, if left out.
-        methods: of ``METHODS``, for the picture; the one that is taken where nobody chose, if None. Of several, those that cannot
-            read the model are skipped.
+        target: the explained class; default: each head's own prediction.
+        head: the head whose heatmap is tested; default: the first that uses the picture.
+        methods: in ``METHODS``, for the picture; None for the default one. If several, those that do not apply are skipped.
         sounds: the same for the sound.
-        lanes: whether contributions and attention are measured too.
-        untrained: whether each heatmap is measured as a network of random weights draws it, too: what chance finds.
-        controls: random marks.
-        seed: of random marks, random weights and noise.
-        truth: what a corpus knows of the clip.
-        track, clip, face: as of ``Analyzer.analyze``.
+        lanes: whether to test contributions and attention too.
+        untrained: whether to test heatmaps of an untrained network too, as the chance level.
+        controls: number of random controls.
+        seed: of random controls, random weights and noise.
+        truth: the corpus's ground truth.
+        track, clip, face: as in ``Analyzer.analyze``.
     """
 
     target: str = ""
@@ -127,12 +126,12 @@ def find_trust(
     """Measure the maps of a clip.
 
     Args:
-        question: of the class that is explained.
-        view: what there is to see; None where no way leads to pixels.
-        turn: held while the model is asked, part by part: others who wait for it have theirs in between.
+        question: with the explained class.
+        view: the visual part of the clip; None where the model's features do not lead back to pixels.
+        turn: lock held during each batch of forward passes, so that other users of the model can run in between.
 
     Raises:
-        UserError: when the one method that was named cannot read this model, or the question cannot be asked.
+        UserError: when the only requested method does not apply to this model, or the question is invalid.
     """
     controls, seed, truth = request.controls, request.seed, request.truth
     turn = turn or nullcontext()
@@ -192,7 +191,7 @@ def find_trust(
 
 
 def _first_head(question: Question, head: str) -> str:
-    """The head whose heatmap is measured; "" where no frame is seen or no head sees."""
+    """The head whose heatmap is tested; "" where no frame is visible or no head uses the picture."""
     if PICTURE not in question.modalities or not question.present(PICTURE).any():
         return ""
     sees = [name for name in question.checkpoint.spec.heads if PICTURE in question.checkpoint.spec.modalities[name]]
@@ -200,7 +199,7 @@ def _first_head(question: Question, head: str) -> str:
 
 
 def _of_head(question: Question, head: str) -> Question:
-    """The question of what a head itself says, where no class was named."""
+    """The question about a head's own prediction, unless a class was given."""
     if question.target:
         return question
     spec, answer = question.checkpoint.spec, question.whole[question.heads.index(head)]
@@ -209,7 +208,7 @@ def _of_head(question: Question, head: str) -> Question:
 
 
 def _sounds(subject: Subject, methods: Sequence[str] | None) -> tuple[str, ...]:
-    """The methods that explain the sound, of those that were named."""
+    """The sound's explanation methods, of those requested."""
     question = subject.question
     spec = question.checkpoint.spec
     head = next((name for name in spec.heads if SOUND in spec.modalities[name]), "")
@@ -233,7 +232,7 @@ def _methods(faces: Faces, methods: Sequence[str] | None, skipped: dict[str, str
 
 
 def _points(subject: Subject, shown: Heatmap, truth: Truth, turn: AbstractContextManager[Any]) -> Pointed | None:
-    """As the player shows it: every frame, on the face's box."""
+    """The pointing game on the map as in the player: every frame, on the face's box."""
     view = subject.view
     assert view is not None
     with turn:
@@ -305,7 +304,7 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers that JSON has no way to write as None."""
+    """Replace numbers that JSON cannot represent by None."""
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""One figure in three levels, and its reasons, from the measures alone; docs/trust.md says why thresholds lie where they do."""
+"""A verdict in three levels with reasons, from the measures alone; docs/trust.md justifies the thresholds."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from affectscope.core.trust.measure import Measured
 Level = Literal["high", "medium", "low"]
 LEVELS: tuple[Level, ...] = ("high", "medium", "low")
 
-# A measure is good up to the first, bad from the second; of stability the other way round.
+# A measure is good up to the first, bad from the second; for stability the other way round.
 P_GOOD, P_BAD = 0.05, 0.5
 RANDOM_GOOD, RANDOM_BAD = 0.5, 0.8
 STABLE_GOOD, STABLE_BAD = 0.7, 0.4
-# Maps of other classes that are alike do not make one untrue, only less of an answer to this question.
+# Similar maps for other classes do not make one untrue, but less specific to this question.
 CLASS_GOOD = 0.9
 
 
@@ -27,8 +27,8 @@ class Verdict:
     """How far a map can be trusted.
 
     Attributes:
-        reasons: one or two sentences, which stand for numbers of ``Measured`` alone.
-        grades: measure -> good, fair or bad; a measure that could not be taken is not there.
+        reasons: one or two sentences, supported by numbers in ``Measured``.
+        grades: measure -> good, fair or bad; missing measures are left out.
     """
 
     level: Level
@@ -55,14 +55,14 @@ def verdict(measured: Measured) -> Verdict:
 
 
 def _matters_grade(found: Curves) -> str:
-    """Bad as well where other places of the same size would have done better."""
+    """Also bad where other places of the same size would have done better."""
     if len(found.areas) and found.areas.mean() <= 0:
         return "bad"
     return _grade(found.p, P_GOOD, P_BAD)
 
 
 def _weights_grade(measured: Measured) -> str:
-    """Bad as well where it is as like maps of random weights as these are like each other, and that is much."""
+    """Also bad where it is as similar to maps of random weights as these are to each other, if that is much."""
     alike, chance = measured.random_weights, measured.untrained_chance
     return _grade(alike, RANDOM_GOOD, max(RANDOM_GOOD, min(RANDOM_BAD, chance if np.isfinite(chance) else np.inf)))
 

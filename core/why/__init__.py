@@ -1,8 +1,8 @@
-"""Why a model says what it says of one clip: which modality, when, what in the sound, where in the face, what would change it.
+"""Why a model predicts what it predicts for a clip: by modality, time, sound and face region, and what would change it.
 
-A clip and a model are a game (``Question``): modalities, windows of time, descriptors or regions of the face come and go, and the
-explained class's score with them. Each part is a value of its own; ``explain`` makes all of them one ``Why``, which has its
-sentence (``words``), and goes out as JSON or CSV.
+A clip and a model form a cooperative game (``Question``): modalities, time windows, descriptors or face regions are the players,
+and the explained class's score is the value. ``explain`` collects all parts in one ``Why``, which has a sentence (``words``) and
+exports to JSON or CSV.
 """
 
 from affectscope.core.why.asking import Question

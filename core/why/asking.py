@@ -1,4 +1,4 @@
-"""One clip and one model as a game: what the model says when only these frames are there, of the class that is explained."""
+"""One clip and one model as a cooperative game: the score of the explained class with only some frames present."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from affectscope.core.perturbation import Perturbation, filled, padded
 from affectscope.core.streams import Batch, Stream
 
 STEP = 0.25
-"""Seconds of a window."""
+"""Length of a window in seconds."""
 _LONGEST = 12.0
 # So many frames are evaluated at once.
 _CHUNK_FRAMES = 24_000
@@ -27,18 +27,18 @@ _TINY = 1e-300
 
 @dataclass(frozen=True)
 class Question:
-    """Why this class, of this clip, by this model.
+    """Why this model predicts this class for this clip.
 
     Attributes:
-        streams: as the model wants them (``core.models.inputs.model_streams``).
+        streams: model input (``core.models.inputs.model_streams``).
         duration: seconds.
-        target: the class or attribute that is explained; the decision's own answer if left out.
+        target: the class or attribute to explain; default: the decision's own.
         against: another class: why the one and not the other.
-        change: what stands in place of what is taken away (its imputation and seed); nothing, if left out.
-        step: seconds of a window; a quarter, or as many quarters as make at most 48 windows, if left out.
+        change: how removed frames are imputed (method and seed); default: they are absent.
+        step: window length in seconds; default: a quarter, or a multiple of it for at most 48 windows.
 
     Raises:
-        UserError: when the model knows no such class, or attributes are set against each other.
+        UserError: when the model does not know the class, or ``against`` is given for attributes.
     """
 
     checkpoint: Checkpoint
@@ -70,12 +70,12 @@ class Question:
 
     @property
     def imputation(self) -> str:
-        """What stands in place of what is taken away."""
+        """How removed frames are imputed."""
         return (self.change or Perturbation()).imputation
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """Every answer that is explained, "decision" first."""
+        """Every explained head, "decision" first."""
         return (DECISION, *self.checkpoint.spec.heads)
 
     @cached_property
@@ -84,12 +84,12 @@ class Question:
 
     @cached_property
     def whole(self) -> np.ndarray:
-        """What each head says of the whole clip, [H, outputs]."""
+        """Each head's answer for the whole clip, [H, outputs]."""
         return self.answers(self.batch)[:, 0]
 
     @cached_property
     def explained(self) -> str:
-        """The class or attribute that is explained."""
+        """The explained class or attribute."""
         if self.target:
             return self.target
         spec = self.checkpoint.spec
@@ -98,16 +98,16 @@ class Question:
 
     @cached_property
     def edges(self) -> np.ndarray:
-        """[W + 1] seconds: where the windows begin and end. A rest under half a window belongs to the last."""
+        """[W + 1] seconds: borders of the windows. A remainder under half a window is added to the last."""
         step = self.step or STEP * max(1, int(np.ceil(self.duration / _LONGEST - 1e-9)))
         count = max(1, int(np.floor(self.duration / step + 0.5)))
         return np.append(np.arange(count) * step, max(self.duration, (count - 1) * step + step / 2))
 
     def windows(self, modality: str, reach: float = 0.0) -> np.ndarray:
-        """[W, T] bool over the batch's frames: which present frames lie in each window; those beyond the clip in its last.
+        """[W, T] bool over the batch's frames: present frames in each window; frames beyond the clip's end are in the last.
 
         Args:
-            reach: and within so much of a window's length on either side of it.
+            reach: also include frames up to so many window lengths on either side.
         """
         stream = self.streams.get(modality)
         length = self.batch.present[modality].shape[1]
@@ -128,10 +128,10 @@ class Question:
         return padded(stream.present, length) if stream is not None else np.zeros(length, bool)
 
     def asked(self, stay: Mapping[str, np.ndarray]) -> np.ndarray:
-        """What the heads say in each of G states.
+        """The heads' answers in each of G states.
 
         Args:
-            stay: modality -> [G, T] bool, the frames that are left; a modality that is not named is whole.
+            stay: modality -> [G, T] bool, the frames that remain; modalities that are not named stay whole.
 
         Returns:
             [H, G, outputs] float64: probabilities, or values.
@@ -150,32 +150,32 @@ class Question:
 
     @torch.inference_mode()
     def answers(self, batch: Batch) -> np.ndarray:
-        """[H, B, outputs] float64 over the clip: probabilities, or values."""
+        """[H, B, outputs] float64 per clip: probabilities, or values."""
         model = self.checkpoint.model
         output = model(batch.to(model.prior.device))
         return np.stack([answer.cpu().numpy() for answer in self.readable(output, batch).values()])
 
     def readable(self, output: ModelOutput, batch: Batch) -> dict[str, Tensor]:
-        """Head, "decision" first -> [B, outputs] float64 over the clip: probabilities, or values."""
+        """Head, "decision" first -> [B, outputs] float64 per clip: probabilities, or values."""
         spec = self.checkpoint.spec
-        # However much is taken away, it is the same clip, as near to training as it is.
+        # Familiarity belongs to the clip, whatever was removed from it.
         heads = answers(self.checkpoint, batch, output, self._near.repeated(len(batch)))
         return {h: over_clip(spec.readable(heads[h].double()), batch) for h in self.heads}
 
     def score(self, answers: np.ndarray) -> np.ndarray:
-        """The number that is explained, of answers [..., outputs].
+        """The explained score of answers [..., outputs].
 
-        The log-odds ln(p / (1 - p)) of the class; against another, ln(p / q) of the two; of an attribute its value.
+        The class's log-odds ln(p / (1 - p)); against another class, ln(p / q); for an attribute its value.
         """
         return self.score_of(torch.from_numpy(np.asarray(answers, float))).numpy()
 
     def score_of(self, answers: Tensor) -> Tensor:
-        """``score`` of a tensor, open to gradients."""
+        """``score`` of a tensor, differentiable."""
         spec = self.checkpoint.spec
         place = spec.labels.index(self.explained)
         if spec.task == "regression":
             return answers[..., place]
-        # The others are added up, as 1 - p of a sure answer is 0 in floating point.
+        # Sum the other classes: for a confident answer, 1 - p would be 0 in floating point.
         other = answers[..., spec.labels.index(self.against)] if self.against else _without(answers, place).sum(-1)
         return answers[..., place].clamp(min=_TINY).log() - other.clamp(min=_TINY).log()
 

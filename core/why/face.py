@@ -1,4 +1,4 @@
-"""Where in the face: what each region contributes, its pixels blurred, and how much of the heatmap lies in it."""
+"""Where in the face: each region's contribution when its pixels are blurred, and its share of the heatmap."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from affectscope.core.why.asking import Question
 
 PICTURE = "visual"
 BLUR = 0.12
-"""A blur so wide that no expression is left, in sides of the face's box."""
-# Heatmaps have few cells: what lies of a cell in a region is counted on a finer raster.
+"""Width of a blur that leaves no expression, in sides of the face's box."""
+# Heatmaps have few cells, so a cell's overlap with a region is counted on a finer raster.
 _FINE = 4
 REST = "rest of the crop"
 """What belongs to no region: hair, ears, neck, what is beside the face, and whatever is overlaid on it."""
@@ -35,15 +35,15 @@ NAMES = (*REGIONS, REST)
 
 @dataclass(frozen=True)
 class View:
-    """What there is to see of a clip.
+    """The visual part of a clip.
 
     Attributes:
-        looks: what the model sees faces through.
-        crops: -> the faces as its encoder wants them cut, [F, H, W] or [F, H, W, 3] uint8; not asked for without an encoder.
-        faces: where the face is, on the video's frames.
-        points: -> [F, 5, 2], see ``core.features.extractors.landmarks``.
-        raw: the visual stream as it was extracted, for models that take pixels.
-        explanation: how heatmaps are made; as the player does where nobody chose, if left out.
+        looks: how the model sees faces.
+        crops: returns the face crops for its encoder, [F, H, W] or [F, H, W, 3] uint8; not called without an encoder.
+        faces: the face track, on the video's frames.
+        points: returns [F, 5, 2], see ``core.features.extractors.landmarks``.
+        raw: the visual stream as extracted, for models that take pixels.
+        explanation: heatmap method; default: as in the player.
     """
 
     looks: sight.Sight
@@ -63,22 +63,22 @@ class View:
         store: FeatureStore,
         explanation: str | None = None,
     ) -> View:
-        """What there is to see of a file that was read."""
+        """The view of an extracted file."""
         faces = extraction.faces
         return cls(looks, crops, faces, lambda: points_of(media, faces, store), extraction.streams[PICTURE], explanation)
 
 
 @dataclass(frozen=True)
 class Face:
-    """What each region of the face contributes to the explained score.
+    """Each face region's contribution to the explained score.
 
     Attributes:
         names: [R].
-        area: [R], the region's mean share of the face's box: what a heatmap that is the same everywhere would have. The last is
-            what is in no region, so that a mark beside the face is found too.
+        area: [R], the region's mean share of the face's box, that is of a uniform heatmap. The last is everything outside the
+            regions, so that a mark beside the face is found too.
         away: [H, R], how much the score falls when the region is blurred in every frame.
-        shares: head -> [R], how much of the heatmap lies in the region; they add up to 1, or are all 0.
-        seen: whether the points were found in the picture, or a usual face was assumed.
+        shares: head -> [R], the region's share of the heatmap; they sum to 1, or are all 0.
+        seen: whether landmarks were detected, or an average face was assumed.
     """
 
     names: tuple[str, ...]
@@ -90,11 +90,11 @@ class Face:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the heads say with each region blurred, whichever class is explained.
+    """The heads' answers with each region blurred, for any explained class.
 
     Attributes:
-        answers: [H, 1 + R, outputs], of the face as it is and then without each region.
-        shares: of heatmaps of the class that was explained; the others as of ``Face``.
+        answers: [H, 1 + R, outputs], of the original face and then without each region.
+        shares: of heatmaps of the explained class; the others as in ``Face``.
     """
 
     area: np.ndarray
@@ -104,12 +104,12 @@ class Asked:
 
 
 def by_region(question: Question, view: View) -> Face | None:
-    """Blur each region in every frame, and ask again; None where no face is seen."""
+    """Each region's contribution by blurring it in every frame; None where no face is visible."""
     return scored(question, asked(question, view))
 
 
 def scored(question: Question, answers: Asked | None) -> Face | None:
-    """What each region contributes to the question's class, of answers that do not depend on it."""
+    """Each region's contribution to the question's class, from answers that hold for any class."""
     if answers is None:
         return None
     scores = question.score(answers.answers)
@@ -117,7 +117,7 @@ def scored(question: Question, answers: Asked | None) -> Face | None:
 
 
 def asked(question: Question, view: View) -> Asked | None:
-    """The answers that ``by_region`` rests on; see there."""
+    """The answers that ``by_region`` needs."""
     if PICTURE not in question.modalities or not question.present(PICTURE).any():
         return None
     there = view.faces.present
@@ -133,7 +133,7 @@ def asked(question: Question, view: View) -> Asked | None:
 
 
 def shares_of(maps: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """[R]: how much of maps [P, h, w] lies in each of ``NAMES`` of faces with these points [P, 5, 2]; zeros of an empty map."""
+    """[R]: the share of maps [P, h, w] in each of ``NAMES``, for faces with landmarks [P, 5, 2]; zeros for an empty map."""
     height, width = maps.shape[1:]
     fine = whole_of(points, height * _FINE, width * _FINE)
     cover = fine.reshape(len(maps), len(NAMES), height, _FINE, width, _FINE).mean((3, 5))
@@ -142,19 +142,19 @@ def shares_of(maps: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def whole_of(points: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Which pixels of a face's box belong to each of ``NAMES``, [F, R, height, width] bool: every pixel to one."""
+    """Which pixels of a face's box belong to each of ``NAMES``, [F, R, height, width] bool: a partition."""
     masks = regions(points, height, width)
     return np.concatenate([masks, ~masks.any(1, keepdims=True)], 1)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The way from pictures to scores.
+    """The path from pictures to scores.
 
     Attributes:
-        pictures: [P, H, W] or [P, H, W, C], before they are prepared for the network.
+        pictures: [P, H, W] or [P, H, W, C], before preprocessing.
         points: [P, 5, 2], in fractions of the face's box, of which the pictures show ``road.part``.
-        prepared: pictures -> what the road's network takes.
+        prepared: pictures -> input of the road's network.
         encoder: whether the network begins with an encoder of single pictures.
     """
 
@@ -166,11 +166,11 @@ class Seen:
 
 
 def seen_by(question: Question, view: View, points: np.ndarray, head: str = "", most: int = 0) -> Seen:
-    """The way from the faces of a clip to the scores of the explained class, of one head or of all that see.
+    """The path from a clip's faces to the explained scores, of one head or of all that use the picture.
 
     Args:
-        points: [F, 5, 2], as of ``View``.
-        most: pictures that go through an encoder, evenly chosen, each of which stands for those about it; all, if 0.
+        points: [F, 5, 2], as in ``View``.
+        most: number of pictures to encode, evenly spaced, each standing for its neighbours; 0 for all.
     """
     checkpoint, stream = question.checkpoint, question.streams[PICTURE]
     frames = sight.faces_behind(stream, view.faces.times, view.faces.present)
@@ -191,7 +191,7 @@ def seen_by(question: Question, view: View, points: np.ndarray, head: str = "", 
 
 
 def _thinned(frames: np.ndarray, most: int) -> np.ndarray:
-    """[P] numbers of frames, each replaced by the one of at most ``most`` of them that stands for it."""
+    """[P] frame indices, each replaced by the nearest of at most ``most`` of them."""
     every = np.unique(frames)
     count = min(most, len(every))
     kept = every[((np.arange(count) + 0.5) * len(every) / count).astype(int)]
@@ -199,7 +199,7 @@ def _thinned(frames: np.ndarray, most: int) -> np.ndarray:
 
 
 def _maps(question: Question, view: View, road: VisualRoad) -> dict[str, np.ndarray]:
-    """Head -> heatmaps [P, h, w]; none where nothing can be read along the road."""
+    """Head -> heatmaps [P, h, w]; empty where no method applies."""
     spec = question.checkpoint.spec
     heads = tuple(head for head in spec.heads if PICTURE in spec.modalities[head])
     try:
@@ -210,8 +210,10 @@ def _maps(question: Question, view: View, road: VisualRoad) -> dict[str, np.ndar
 
 
 def _answers(question: Question, seen: Seen) -> Iterator[np.ndarray]:
-    """What the heads say, [H, G, outputs], of the clip as it is, then without each region: all in one where an encoder makes few
-    numbers of a picture, else one by one."""
+    """The heads' answers [H, G, outputs], for the original clip and then without each region.
+
+    Yields one array where an encoder reduces pictures to small features, else one state at a time.
+    """
     plain, network = seen.pictures, seen.road.network
     left, top, right, bottom = seen.road.part
     points = (seen.points - (left, top)) / (right - left, bottom - top)
@@ -234,6 +236,6 @@ def _answered(question: Question, seen: Seen, features: Tensor) -> np.ndarray:
 
 
 def blurred(picture: np.ndarray, width: float) -> np.ndarray:
-    """A picture [H, W] or [H, W, C] without its features; ``width`` of the blur in sides of the picture."""
+    """A picture [H, W] or [H, W, C] with its features blurred; ``width`` of the blur in sides of the picture."""
     soft = cv2.GaussianBlur(picture, (0, 0), width * picture.shape[1], borderType=cv2.BORDER_REPLICATE)
     return soft.reshape(picture.shape)

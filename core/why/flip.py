@@ -1,4 +1,4 @@
-"""What would have changed the answer: the fewest windows of sound and picture that have to go for another class to win."""
+"""Counterfactual: the fewest windows of sound and picture whose removal changes the prediction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from affectscope.core.why.asking import Question
 # which think a hundred times as long.
 BUDGET, _FEW = 400, 60
 _PIXELS = 1000
-# An answer that turns only when more than this part of the clip has gone is steady.
+# A prediction that flips only when more than this share of the clip is removed counts as stable.
 _PART = 0.5
 _CHUNK = 64
 Window = tuple[str, int]
@@ -25,13 +25,13 @@ Window = tuple[str, int]
 
 @dataclass(frozen=True)
 class Flip:
-    """The smallest change that was found to turn the answer.
+    """The smallest change found that flips the prediction.
 
     Attributes:
-        windows: (modality, window) that go; empty where none was found, up to half of all windows.
+        windows: the removed (modality, window) pairs; empty where removing up to half of all windows does not flip it.
         before, after: the decision's answer with and without them, [outputs].
-        smallest: whether every smaller set of windows was evaluated, and none turns it.
-        asked: states that were evaluated.
+        smallest: whether every smaller set of windows was tried, and none flips it.
+        asked: number of states evaluated.
     """
 
     windows: tuple[Window, ...]
@@ -46,15 +46,15 @@ class Flip:
 
 
 def smallest_flip(question: Question, budget: int | None = None, turn: AbstractContextManager[Any] | None = None) -> Flip | None:
-    """Search the windows for the fewest that turn the decision; None for attributes, which have no other answer.
+    """Search for the fewest windows whose removal flips the decision; None for attributes, which have no other class.
 
-    Turned is: the explained class no longer wins, or no longer beats ``against``; where it does not win from the start, it does.
-    Greedy first, the window whose loss turns it most, step by step, up to half of them; then all smaller sets, as far as
-    ``budget`` goes.
+    Flipped means: the explained class no longer wins, or no longer beats ``against``; if it did not win at first, it does. The
+    search is greedy, removing the window that moves the decision most, up to half of all windows. Then all smaller sets are
+    tried, as far as ``budget`` allows.
 
     Args:
-        budget: states to be evaluated in the second search.
-        turn: held while the model is asked, once for each handful of states: others who wait for it have theirs in between.
+        budget: number of states in the second search.
+        turn: lock held during each batch of states, so that other users of the model can run in between.
     """
     if question.checkpoint.spec.task == "regression":
         return None
@@ -76,7 +76,7 @@ def smallest_flip(question: Question, budget: int | None = None, turn: AbstractC
 
 
 class _Search:
-    """Sets of windows that go, evaluated in batches."""
+    """Sets of removed windows, evaluated in batches."""
 
     def __init__(self, question: Question, turn: AbstractContextManager[Any]) -> None:
         self.question, self._turn = question, turn
@@ -98,14 +98,14 @@ class _Search:
         return ()
 
     def among(self, sets: combinations[tuple[int, ...]]) -> tuple[int, ...]:
-        """The set that turns the answer furthest, or none."""
+        """The set that flips the prediction furthest; empty if none does."""
         every = list(sets)
         margins = self.margins(every)
         place = int(margins.argmin())
         return every[place] if margins[place] < 0 else ()
 
     def margins(self, sets: Sequence[tuple[int, ...]]) -> np.ndarray:
-        """[G]: how far the answer is from being turned; below 0 it is."""
+        """[G]: the margin before the prediction flips; negative if it has."""
         self.asked += len(sets)
         parts = [self._margin(self._answered(sets[i : i + _CHUNK])) for i in range(0, len(sets), _CHUNK)]
         return self.sign * np.concatenate(parts)
@@ -129,7 +129,7 @@ class _Search:
         return found
 
     def _margin(self, answers: np.ndarray) -> np.ndarray:
-        """[G]: probability of the explained class less that of its strongest rival, of answers [G, outputs]."""
+        """[G]: probability of the explained class minus that of its strongest rival, for answers [G, outputs]."""
         labels = self.question.checkpoint.spec.labels
         place = labels.index(self.question.explained)
         if self.question.against:

@@ -1,6 +1,6 @@
-"""What speaks for the true label against the answer, where the decision is wrong: the same numbers, from the same answers.
+"""For a wrong decision: what speaks for the true label rather than the predicted class, from the same answers.
 
-Against the answer, as what rules out a third class raises the log-odds of both.
+The predicted class is the reference, because ruling out a third class raises the log-odds of both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from affectscope.core.why.sound import Groups
 
 @dataclass(frozen=True)
 class ForLabel:
-    """As of ``Why``, of the label against the decision's class; the face has no heatmaps, which are of the explained class."""
+    """As ``Why``, for the label against the decision's class. The face has no heatmaps, which are of the explained class."""
 
     modality: Modality
     moments: Moments
@@ -26,7 +26,7 @@ class ForLabel:
 
 
 def misses(question: Question, label: str) -> bool:
-    """Whether the decision is another class than the label, and it is the decision that is explained."""
+    """Whether the decision is explained, and differs from the label."""
     spec = question.checkpoint.spec
     if spec.task != "classification" or question.against or label not in spec.labels:
         return False
@@ -42,7 +42,7 @@ def for_label(
     groups: sound.Asked | None,
     regions: face.Asked | None,
 ) -> ForLabel | None:
-    """What each part contributes to the label against the decision, of what was asked already; None where the decision is right.
+    """Each part's contribution to the label against the decision, from existing answers; None where the decision is right.
 
     Args:
         modality: of the explained class.

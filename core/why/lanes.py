@@ -1,4 +1,4 @@
-"""What each window contributes, as lanes beside attention, so that one sees where the two disagree."""
+"""Each window's contribution as lanes beside attention, to show where the two disagree."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SERIES = ("taken away", "turns the answer")
 
 
 def lanes(why: Why) -> tuple[Lane, ...]:
-    """A lane for each modality that is there and each head, the decision's first."""
+    """A lane for each present modality and each head, the decision's first."""
     found = []
     gone = set(why.flip.windows) if why.flip else set()
     middles = (why.moments.edges[1:] + why.moments.edges[:-1]) / 2
@@ -29,7 +29,7 @@ def lanes(why: Why) -> tuple[Lane, ...]:
         for h, head in enumerate(why.heads):
             away = np.where(there, why.moments.away[modality][h], np.nan)
             if head != "decision" and not np.nan_to_num(away).any():
-                # This head does not draw on it.
+                # This head does not use this modality.
                 continue
             turns = [float(h == 0 and (modality, w) in gone) for w in range(len(middles))]
             note = (
@@ -50,17 +50,17 @@ def joining(why: Why) -> bytes:
 
 
 def beside(sides: Sequence[bytes]) -> bytes:
-    """The lanes of two models' ``joining`` in one, A's and B's."""
+    """Merge the ``joining`` lanes of models A and B."""
     both = [Timeline.from_bytes(data) for data in sides]
     found = [sided(side, lane) for side, timeline in zip("AB", both, strict=False) for lane in timeline.lanes]
     return replace(both[0], lanes=tuple(found)).to_bytes()
 
 
 def with_reasons(timeline: Timeline, why: Why | None, side: str = "") -> Timeline:
-    """A timeline with these lanes, each after the attention of its modality, as the player puts them.
+    """A timeline with these lanes, each after the attention of its modality, as in the player.
 
     Args:
-        side: "A" or "B" of a timeline of two models.
+        side: "A" or "B" in a timeline of two models.
     """
     found = list(timeline.lanes)
     for lane in lanes(why) if why else ():

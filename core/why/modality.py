@@ -1,4 +1,4 @@
-"""Which modality: exact Shapley values of sound and picture, and what only both together say."""
+"""Which modality: exact Shapley values of sound and picture, and their interaction."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MOST = 4
 
 @dataclass(frozen=True)
 class Modality:
-    """What each modality contributes to the explained score, by head.
+    """Each modality's contribution to the explained score, per head.
 
-    H heads, the decision first; N modalities; coalition i holds modality j where bit j of i is set.
+    H heads, the decision first; N modalities; coalition i contains modality j where bit j of i is set.
 
     Attributes:
         names: [N].
         present: [N] whether the clip has any frame of it.
-        answers: [H, 2 ** N, outputs] what the head says with only the coalition's modalities: probabilities, or values.
-        scores: [H, 2 ** N], the explained score of those.
+        answers: [H, 2 ** N, outputs] each head's answer with only the coalition's modalities: probabilities, or values.
+        scores: [H, 2 ** N], their explained score.
     """
 
     names: tuple[str, ...]
@@ -34,17 +34,17 @@ class Modality:
 
     @property
     def shapley(self) -> np.ndarray:
-        """[H, N]; they add up to the score of the whole clip less that of nothing."""
+        """[H, N]; they sum to the whole clip's score minus the empty clip's."""
         return shapley(self.scores)
 
     @property
     def alone(self) -> np.ndarray:
-        """[H, N]: the score with this modality only, less that of nothing."""
+        """[H, N]: the score with this modality only, minus the empty clip's."""
         return self.scores[:, 1 << np.arange(len(self.names))] - self.scores[:, :1]
 
     @property
     def together(self) -> dict[tuple[str, ...], np.ndarray]:
-        """Modalities, two or more -> [H], what comes of them only together; with ``alone`` they add up to the same."""
+        """Two or more modalities -> [H], their interaction (Harsanyi dividend); with ``alone`` these sum to the same total."""
         worth, members = dividends(self.scores), coalitions(len(self.names))
         return {
             tuple(n for n, there in zip(self.names, row, strict=True) if there): worth[:, i]
@@ -54,22 +54,22 @@ class Modality:
 
     @property
     def shares(self) -> np.ndarray:
-        """[H, N]: each modality's part in the sum of absolute Shapley values; NaN where all are 0."""
+        """[H, N]: each modality's share of the sum of absolute Shapley values; NaN where all are 0."""
         size = np.abs(self.shapley)
         total = size.sum(1, keepdims=True)
         return np.divide(size, total, out=np.full_like(size, np.nan), where=total > 0)
 
     def without(self, name: str) -> int:
-        """The number of the coalition of all others."""
+        """The index of the coalition of all others."""
         return len(self.scores[0]) - 1 - (1 << self.names.index(name))
 
     def only(self, name: str) -> int:
-        """The number of the coalition of this one."""
+        """The index of the coalition of this one."""
         return 1 << self.names.index(name)
 
 
 def by_modality(question: Question) -> Modality:
-    """Ask about every coalition of modalities: four of two.
+    """Evaluate every coalition of modalities: four of two.
 
     Raises:
         UserError: when there are more than four modalities.

@@ -1,4 +1,4 @@
-"""When: what every quarter of a second of each modality contributes, with what is about it, by occlusion."""
+"""When: the contribution of each quarter of a second of each modality, by occluding it and its surroundings."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from affectscope.core.why.asking import Question
 from affectscope.core.why.modality import Modality
 
 REACH = 0.75
-"""What goes with a window on either side, in windows. Without it an answer that half a second made hardly falls as one of its
-quarters goes, and most as one at its edge does: on planted cues the named time lay within 0.15 s of the cue's in 67 %, with half
-a window on either side in 83 %, with this in 92 %, with a whole one in 89 % (docs/trust.md)."""
-# Windows belong together where each has this share of the largest.
+"""Margin removed on either side of a window, in windows. Without it, an answer that depends on half a second hardly falls when
+one of its quarters is removed, and falls most at its edge. On planted cues the answer was within 0.15 s of the cue in 67 %
+without, 83 % with half a window, 92 % with this margin, and 89 % with a whole window on either side (docs/trust.md)."""
+# Adjacent windows form one span while each has this share of the largest.
 _HALF = 0.5
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What each window of time contributes to the explained score, by head.
+    """Each time window's contribution to the explained score, per head.
 
     Attributes:
         edges: [W + 1] seconds.
-        frames: modality -> [W], how many present frames lie in each window. One without any contributes 0.
-        away: modality -> [H, W], how much the score falls when this window of this modality is taken away, and what is about it.
-        alone: modality -> [H, W], how far it rises above that of nothing when only these frames of this modality are there.
+        frames: modality -> [W], number of present frames per window. A window without any contributes 0.
+        away: modality -> [H, W], how much the score falls when this window and its surroundings are removed.
+        alone: modality -> [H, W], how far the score with only these frames rises above the empty clip's.
     """
 
     edges: np.ndarray
@@ -37,10 +37,10 @@ class Moments:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the heads say without each window that has a frame, and of it alone, whichever class is explained.
+    """The heads' answers without each window that has frames, and with it alone, for any explained class.
 
     Attributes:
-        away, alone: modality -> [H, V, outputs] of its V windows with a frame; a modality that has none is not there.
+        away, alone: modality -> [H, V, outputs] of its V windows with frames; modalities without frames are missing.
     """
 
     away: Mapping[str, np.ndarray]
@@ -48,16 +48,16 @@ class Asked:
 
 
 def by_moment(question: Question, modality: Modality, reach: float = REACH) -> Moments:
-    """Ask about every window, taken away and alone: one batch each for a modality.
+    """Evaluate every window, removed and alone, in one batch each per modality.
 
     Args:
-        reach: what goes with a window on either side, in windows.
+        reach: what is removed around a window on either side, in windows.
     """
     return scored(question, modality, asked(question, reach))
 
 
 def asked(question: Question, reach: float = REACH) -> Asked:
-    """The answers that ``by_moment`` rests on; see there."""
+    """The answers that ``by_moment`` needs."""
     away, alone = {}, {}
     for m in question.modalities:
         there, about = question.windows(m).any(1), question.windows(m, reach)
@@ -71,7 +71,7 @@ def asked(question: Question, reach: float = REACH) -> Asked:
 
 
 def scored(question: Question, modality: Modality, answers: Asked) -> Moments:
-    """What each window contributes to the question's class, of answers that do not depend on it."""
+    """Each window's contribution to the question's class, from answers that hold for any class."""
     windows = {m: question.windows(m) for m in question.modalities}
     whole, nothing = modality.scores[:, -1:], modality.scores[:, :1]
     away, alone = ({m: np.zeros((len(question.heads), len(inside))) for m, inside in windows.items()} for _ in range(2))
@@ -83,7 +83,7 @@ def scored(question: Question, modality: Modality, answers: Asked) -> Moments:
 
 
 def span(edges: np.ndarray, values: np.ndarray) -> tuple[int, int] | None:
-    """The windows [first, last) about the largest value that have half of it or more, without a gap; None where none is above 0.
+    """The contiguous windows [first, last) around the largest value that have at least half of it; None where none is above 0.
 
     Args:
         values: [W].

@@ -1,4 +1,4 @@
-"""Every number of an answer as the rows of one table, and that table as CSV."""
+"""All numbers of an answer as rows of one table, and that table as CSV."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _LABEL = "label "
 
 
 def rows(why: Why) -> Iterator[Row]:
-    """A row a number, in the order of ``COLUMNS``; start and end in seconds where it is of a window.
+    """A row per number, in the order of ``COLUMNS``; with start and end in seconds for windows.
 
-    What belongs to no head has none. Parts of what speaks for the label begin with "label"; the pixels of ``Spectrum`` are left
-    out, whose sums by window are there.
+    Rows that belong to no head leave it empty. Parts that speak for the label begin with "label". The pixels of ``Spectrum`` are
+    left out; their sums per window are included.
     """
     for h, head in enumerate(why.heads):
         for who, row in zip(_members(why.modality.names), why.modality.answers[h], strict=True):
@@ -37,7 +37,7 @@ def rows(why: Why) -> Iterator[Row]:
 
 
 def csv_of(why: Why) -> str:
-    """``rows`` as a table; names cannot become formulas."""
+    """``rows`` as CSV; names cannot become formulas."""
     lines = [",".join(COLUMNS)]
     for row in rows(why):
         cells = ["" if value is None else repr(value) if isinstance(value, float) else _cell(value) for value in row]
@@ -75,7 +75,7 @@ def _modality(of: Why | ForLabel, h: int, head: str) -> Iterator[Row]:
 
 
 def _once(why: Why) -> Iterator[Row]:
-    """What is the same for every head, or the decision's alone."""
+    """Numbers that are the same for all heads, or belong to the decision alone."""
     for name, frames in why.moments.frames.items():
         yield from _windows(why, "frames", "", name, frames)
     if why.spectrum is not None and why.spectrum_windows is not None:
@@ -103,7 +103,7 @@ def _named(part: str, measure: str, head: str, modality: str, names: tuple[str, 
 
 
 def _members(names: tuple[str, ...]) -> tuple[str, ...]:
-    """What each coalition is called."""
+    """The name of each coalition."""
     found = coalitions(len(names))
     return tuple("+".join(n for n, there in zip(names, row, strict=True) if there) or "nothing" for row in found)
 

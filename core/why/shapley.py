@@ -1,7 +1,7 @@
-"""Who earned how much of a total: Shapley values (Shapley 1953) and what only comes together (Harsanyi 1963), exactly.
+"""Exact Shapley values (Shapley 1953) and interactions (Harsanyi 1963).
 
-A game of n players is an array [..., 2 ** n]: the value of each coalition, in the order of ``coalitions``. Leading axes are games
-of their own (heads, say).
+A game of n players is an array [..., 2 ** n]: the value of each coalition, in the order of ``coalitions``. Leading axes are
+separate games (heads, for example).
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-# 4096 coalitions: more is a matter of sampling.
+# 4096 coalitions; more players need sampling.
 MOST_PLAYERS = 12
 
 
 def coalitions(players: int) -> np.ndarray:
-    """[2 ** n, n] bool, who is in each coalition: player j is in coalition i where bit j of i is set; 0 is empty, the last whole.
+    """[2 ** n, n] bool: player j is in coalition i where bit j of i is set; 0 is the empty coalition, the last is the whole.
 
     >>> coalitions(2).astype(int).tolist()
     [[0, 0], [1, 0], [0, 1], [1, 1]]
@@ -26,9 +26,9 @@ def coalitions(players: int) -> np.ndarray:
 
 
 def dividends(values: np.ndarray) -> np.ndarray:
-    """What each coalition is worth beyond all that is inside it, [..., 2 ** n]; they add up to the value of the whole.
+    """Harsanyi dividends [..., 2 ** n]: each coalition's value beyond that of all its subsets; they sum to the whole's value.
 
-    Harsanyi 1963: of two players, v(AB) - v(A) - v(B) + v(nobody) is what comes only of both together.
+    Harsanyi 1963. For two players, v(AB) - v(A) - v(B) + v(empty) is their interaction.
     """
     found = np.array(values, float)
     players = int(found.shape[-1]).bit_length() - 1
@@ -42,9 +42,9 @@ def dividends(values: np.ndarray) -> np.ndarray:
 
 
 def shapley(values: np.ndarray) -> np.ndarray:
-    """Each player's mean contribution over all orders in which the players may come, [..., n].
+    """Each player's mean marginal contribution over all orders, [..., n].
 
-    They add up to the value of the whole less that of nobody. Each coalition's dividend is shared evenly inside it.
+    They sum to the whole's value minus the empty coalition's. Each coalition's dividend is divided equally among its members.
     """
     worth = dividends(values)
     members = coalitions(int(worth.shape[-1]).bit_length() - 1)
@@ -53,14 +53,14 @@ def shapley(values: np.ndarray) -> np.ndarray:
 
 
 def sampled(worth: Callable[[np.ndarray], np.ndarray], players: int, orders: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Shapley values of many players by random orders (Castro et al. 2009), each walked forth and back (Mitchell et al. 2022).
+    """Shapley values of many players by sampling orders (Castro et al. 2009), with antithetic reversal (Mitchell et al. 2022).
 
     Args:
         worth: coalitions [G, n] bool -> their values [H, G].
-        orders: how many; each asks for n + 1 coalitions twice, forth and back.
+        orders: number of orders; each evaluates n + 1 coalitions twice, forwards and reversed.
 
     Returns:
-        The values [H, n], which add up exactly, and their standard errors [H, n].
+        The values [H, n], which sum exactly, and their standard errors [H, n].
     """
     chance = np.random.default_rng(seed)
     found = []
@@ -74,7 +74,7 @@ def sampled(worth: Callable[[np.ndarray], np.ndarray], players: int, orders: int
 
 
 def _walked(worth: Callable[[np.ndarray], np.ndarray], order: np.ndarray) -> np.ndarray:
-    """[H, n]: what each player adds who comes in this order."""
+    """[H, n]: each player's marginal contribution in this order."""
     places = np.empty(len(order), int)
     places[order] = np.arange(len(order))
     steps = np.diff(worth(places[None] < np.arange(len(order) + 1)[:, None]), axis=1)

@@ -1,8 +1,8 @@
-"""How much of a model's answers is sound's and how much picture's: over one clip, and over a corpus by class, right and wrong.
+"""How much sound and picture contribute to a model's answers: for one clip, and for a corpus by class, right and wrong.
 
-MM-SHAP (Parcalabescu and Frank 2023, section 3): the parts of a clip are the players, a modality's share is the sum of the
-absolute Shapley values of its parts by that of all. It says how much is used, whether for the answer or against it, and whether
-the answer is right or not. Parts here are the windows of a quarter of a second.
+MM-SHAP (Parcalabescu and Frank 2023, section 3): the parts of a clip are the players; a modality's share is the sum of its parts'
+absolute Shapley values divided by that of all. It measures use, whether for or against the answer, and whether or not the answer
+is right. Parts here are windows of a quarter of a second.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _DRAWS = 2000
 
 
 def mm_shap(question: Question, orders: int = ORDERS, seed: int = 0) -> np.ndarray:
-    """[H, N]: each modality's share in the absolute Shapley values of all windows, by head; NaN where all are 0.
+    """[H, N]: each modality's share of the absolute Shapley values of all windows, per head; NaN where all are 0.
 
     Args:
-        orders: random orders that the values are the mean of, each walked forth and back.
+        orders: number of random orders to average, each forwards and reversed.
     """
     inside = {m: question.windows(m) for m in question.modalities}
     players = [(m, w) for m, rows in inside.items() for w in np.flatnonzero(rows.any(1))]
@@ -57,11 +57,11 @@ def over_corpus(
     seed: int = 0,
     progress: Callable[[str, float], None] = lambda stage, share: None,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Each clip's shares of its own answer, and a sentence for each clip that cannot be read.
+    """Each clip's shares for its own prediction, and a sentence for each clip that cannot be read.
 
     Returns:
-        A row a clip: ``label``, ``predicted``, ``correct`` (None without a label), and by modality ``shapley_NAME`` (exact, of
-        whole modalities), ``share_NAME`` (of their absolute values) and ``mm_shap_NAME`` (of windows); all of the decision.
+        A row per clip: ``label``, ``predicted``, ``correct`` (None without a label), and per modality ``shapley_NAME`` (exact, of
+            whole modalities), ``share_NAME`` (of their absolute values) and ``mm_shap_NAME`` (of windows); all for the decision.
 
     Raises:
         UserError: when no clip can be read.
@@ -88,8 +88,7 @@ def summary(table: pd.DataFrame, measure: str = "mm_shap", seed: int = 0) -> pd.
 
     Returns:
         A row each for all clips, all right and all wrong ones, and each label's; columns ``label``, ``answers`` ("all", "right",
-        "wrong"), ``clips``, and by modality NAME, ``NAME_low``, ``NAME_high`` (NaN of one clip). Groups without a clip are left
-        out.
+        "wrong"), ``clips``, and per modality NAME, ``NAME_low``, ``NAME_high`` (NaN for one clip). Empty groups are left out.
     """
     names = [c.removeprefix(f"{measure}_") for c in table if c.startswith(f"{measure}_")]
     labels = ["", *sorted(filter(None, table["label"].unique()))]
@@ -103,7 +102,7 @@ def summary(table: pd.DataFrame, measure: str = "mm_shap", seed: int = 0) -> pd.
             if not len(values):
                 continue
             drawn = values[chance.integers(len(values), size=(_DRAWS, len(values)))].mean(1)
-            # One clip says nothing of others.
+            # One clip does not give an interval.
             low, high = np.percentile(drawn, (2.5, 97.5), axis=0) if len(values) > 1 else np.full((2, len(names)), np.nan)
             row: dict[str, object] = {"label": label or "all", "answers": answers, "clips": len(values)}
             for i, name in enumerate(names):

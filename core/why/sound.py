@@ -1,4 +1,4 @@
-"""What in the sound: groups of descriptors, taken away and by exact Shapley values; of a spectrum or samples, by gradients."""
+"""What in the sound: groups of descriptors, by removal and exact Shapley values; a spectrum or samples, by gradients."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _CHUNK_FRAMES = 24_000
 
 @dataclass(frozen=True)
 class Groups:
-    """What each group of descriptors contributes to the explained score, by head, all else as it is.
+    """Each descriptor group's contribution to the explained score, per head, with all else unchanged.
 
-    A group that is taken away holds the training set's mean, 0 once normalised, in every frame; of a model that carries no such
-    mean, the clip's own.
+    A removed group is set to the training set's mean (0 once normalised) in every frame, or to the clip's own mean if the model
+    has no statistics.
 
     Attributes:
         names: [N].
         sizes: [N] columns of each.
-        scores: [H, 2 ** N], with only a coalition's groups; coalition i holds group j where bit j of i is set.
-        stands: what stands in place of a group: "training mean" or "clip mean".
+        scores: [H, 2 ** N], with only a coalition's groups; coalition i contains group j where bit j of i is set.
+        stands: what replaces a group: "training mean" or "clip mean".
     """
 
     names: tuple[str, ...]
@@ -40,30 +40,30 @@ class Groups:
 
     @property
     def shapley(self) -> np.ndarray:
-        """[H, N]; they add up to the whole score less that with every group taken away."""
+        """[H, N]; they sum to the whole score minus that with every group removed."""
         return shapley(self.scores)
 
     @property
     def total(self) -> np.ndarray:
-        """[H], what all groups together add to a sound that is the mean in all of them."""
+        """[H], all groups' contribution together, compared with a sound that is the mean throughout."""
         return self.scores[:, -1] - self.scores[:, 0]
 
     @property
     def away(self) -> np.ndarray:
-        """[H, N], how much the score falls when a group is taken away."""
+        """[H, N], how much the score falls when a group is removed."""
         last = self.scores.shape[1] - 1
         return self.scores[:, -1:] - self.scores[:, last - (1 << np.arange(len(self.names)))]
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Integrated gradients of the decision's score on the sound's features, against the training set's mean.
+    """Integrated gradients of the decision's score on the sound's features; the baseline is the training set's mean.
 
     Attributes:
         times: [T] seconds.
-        values: [T, D]; they add up to the score less that of a sound that is the mean throughout, up to ``gap``.
-        frequencies: [D] Hz, the middle of each column; empty where columns are no frequencies.
-        gap: what the sum misses, of the finite number of steps.
+        values: [T, D]; they sum to the score minus the baseline's, up to ``gap``.
+        frequencies: [D] Hz, centre of each column; empty where columns are not frequencies.
+        gap: the error of that sum, from the finite number of steps.
     """
 
     times: np.ndarray
@@ -74,10 +74,10 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the heads say with every coalition of descriptor groups, whichever class is explained.
+    """The heads' answers with every coalition of descriptor groups, for any explained class.
 
     Attributes:
-        answers: [H, 2 ** N, outputs]; the others as of ``Groups``.
+        answers: [H, 2 ** N, outputs]; the others as in ``Groups``.
     """
 
     names: tuple[str, ...]
@@ -87,19 +87,19 @@ class Asked:
 
 
 def by_group(question: Question) -> Groups | None:
-    """Ask about every coalition of descriptor groups, 32 of five; None where the sound is absent or is no LLDs."""
+    """Evaluate every coalition of descriptor groups, 32 of five; None where the sound is absent or not LLDs."""
     return scored(question, asked(question))
 
 
 def scored(question: Question, answers: Asked | None) -> Groups | None:
-    """What each group contributes to the question's class, of answers that do not depend on it."""
+    """Each group's contribution to the question's class, from answers that hold for any class."""
     if answers is None:
         return None
     return Groups(answers.names, answers.sizes, question.score(answers.answers), answers.stands)
 
 
 def asked(question: Question) -> Asked | None:
-    """The answers that ``by_group`` rests on; see there."""
+    """The answers that ``by_group`` needs."""
     own = _own(question)
     if own is None:
         return None
@@ -111,7 +111,7 @@ def asked(question: Question) -> Asked | None:
     stands = "training mean" if SOUND in question.checkpoint.normaliser.mean else "clip mean"
     members = coalitions(len(places))
     keep = torch.zeros(len(members), values.shape[1], dtype=torch.bool)
-    # What belongs to no group stays.
+    # Columns outside the groups are kept.
     keep[:, np.setdiff1d(np.arange(values.shape[1]), np.concatenate(list(places.values())))] = True
     for number, columns_of in enumerate(places.values()):
         keep[:, columns_of] = torch.from_numpy(members[:, number, None])
@@ -146,7 +146,7 @@ def by_frequency(question: Question, steps: int = 32) -> Spectrum | None:
 
 
 def in_windows(question: Question, values: np.ndarray) -> np.ndarray:
-    """[W]: values [T, D] added up in each window."""
+    """[W]: values [T, D] summed in each window."""
     inside = question.windows(SOUND)[:, : len(values)]
     return inside.astype(float) @ values.sum(1)
 

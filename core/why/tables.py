@@ -1,4 +1,4 @@
-"""The numbers of an answer as shown to users in a table: in a terminal, and in the page that is taken home."""
+"""The numbers of an answer as readable tables, for the terminal and for the exported page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from affectscope.core.why.words import noun, seconds
 
 @dataclass(frozen=True)
 class Table:
-    """Texts: a title, what columns are called, and the cells of each row, the first of them the row's name."""
+    """A table of text: title, column names, and rows whose first cell is the row's name."""
 
     title: str
     columns: tuple[str, ...]
@@ -23,10 +23,10 @@ class Table:
 
 
 def tables(why: Why, every: bool = False) -> tuple[Table, ...]:
-    """Which modality, by head; when, what in the sound, where in the face, what speaks for the label, and what turns the answer.
+    """Which modality, by head; when; what in the sound; where in the face; what speaks for the label; what flips the prediction.
 
     Args:
-        every: all but the modalities of every head, as files have them; else of the decision alone.
+        every: include every head, as in files; default: the decision only, except for modalities.
     """
     found = [_modality(why, why.heads, "Which modality", why.unit)]
     for h, head in enumerate(why.heads if every else why.heads[:1]):
@@ -39,7 +39,7 @@ def tables(why: Why, every: bool = False) -> tuple[Table, ...]:
 
 
 def _label(why: Why, of: ForLabel, every: bool) -> list[Table]:
-    """The same of the label; of the decision alone which modality and when."""
+    """The same for the label; without ``every`` only modality and time."""
     unit, who = f"log-odds of {why.label} against {why.says}", f"For the label {shown(why.label)}"
     found = [_modality(of, why.heads, f"{who}: which modality", unit)]
     for h, head in enumerate(why.heads if every else why.heads[:1]):
@@ -87,7 +87,7 @@ def _face(of: Why | ForLabel, h: int, head: str, who: str, unit: str) -> list[Ta
     if of.face is None:
         return []
     face = of.face
-    # The decision has no heatmap of its own: those of all heads.
+    # The decision has no heatmap of its own, so all heads' are listed.
     shares = face.shares if h == 0 else {head: face.shares[head]} if head in face.shares else {}
     rows = tuple(
         (name, signed(face.away[h, i]), percent(face.area[i]), *(percent(values[i]) for values in shares.values()))

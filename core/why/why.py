@@ -1,4 +1,4 @@
-"""The answer to why: everything about one clip and one class in one value, which is shown, printed and exported."""
+"""The full answer about one clip and one class, to be shown, printed and exported."""
 
 from __future__ import annotations
 
@@ -25,25 +25,27 @@ from affectscope.core.why.rows import Row, csv_of, rows
 from affectscope.core.why.sound import Groups, Spectrum, by_frequency, in_windows
 from affectscope.core.why.words import sentence
 
-# Part of every key: raise it whenever a number changes.
+# Part of every cache key: raise it whenever a number changes.
 WHY_VERSION = 6
 Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
 class Why:
-    """Why a model says what it says of one clip. H heads, the decision first; scores are log-odds, or an attribute's values.
+    """Why a model predicts what it predicts for one clip.
+
+    H heads, the decision first; scores are log-odds, or an attribute's values.
 
     Attributes:
         system: the model's name.
         task, labels, heads: as the model declares them; heads begin with "decision".
-        target: the class or attribute that is explained.
-        against: the class that it is explained against, or "".
-        imputation: what stands in place of what is taken away.
-        label: what the clip's corpus says that it is, or "".
-        groups: descriptors of sound, of models that take LLDs.
-        spectrum: gradients over time and frequency, of models that take a spectrum or samples, with their sums by window [W].
-        for_label: what speaks for the label against the decision, where that is explained and the label is another.
+        target: the explained class or attribute.
+        against: the class that it is compared with, or "".
+        imputation: how removed frames are imputed.
+        label: the clip's label in its corpus, or "".
+        groups: descriptor groups, for models that take LLDs.
+        spectrum: gradients over time and frequency, for models that take a spectrum or samples, with their sums per window [W].
+        for_label: what speaks for the label against the decision, if the decision is explained and wrong.
     """
 
     system: str
@@ -66,23 +68,23 @@ class Why:
 
     @property
     def answers(self) -> np.ndarray:
-        """[H, outputs] of the whole clip: probabilities, or values."""
+        """[H, outputs] for the whole clip: probabilities, or values."""
         return self.modality.answers[:, -1]
 
     @property
     def says(self) -> str:
-        """The class that the decision names; of attributes, the one that is explained."""
+        """The decision's class; for attributes, the explained one."""
         return self.target if self.task == "regression" else self.labels[int(self.answers[0].argmax())]
 
     @property
     def unit(self) -> str:
-        """What a score is."""
+        """The unit of a score."""
         if self.task == "regression":
             return self.target
         return f"log-odds of {self.target}" + (f" against {self.against}" if self.against else "")
 
     def to_dict(self) -> dict[str, Any]:
-        """All numbers, as JSON has them."""
+        """All numbers, ready for JSON."""
         found: dict[str, Any] = {
             "system": self.system, "task": self.task, "labels": list(self.labels), "heads": list(self.heads),
             "target": self.target, "against": self.against, "unit": self.unit, "imputation": self.imputation,
@@ -118,11 +120,11 @@ class Why:
         return json.dumps(self.to_dict(), allow_nan=False, indent=1)
 
     def rows(self) -> Iterator[Row]:
-        """A row a number, in the order of ``COLUMNS``; see ``core.why.rows``."""
+        """A row per number, in the order of ``COLUMNS``; see ``core.why.rows``."""
         return rows(self)
 
     def to_csv(self) -> str:
-        """``rows`` as a table; names cannot become formulas."""
+        """``rows`` as CSV; names cannot become formulas."""
         return csv_of(self)
 
 
@@ -134,16 +136,16 @@ def explain(
     progress: Progress = lambda stage, share: None,
     turn: AbstractContextManager[Any] | None = None,
 ) -> Why:
-    """Answer why.
+    """Compute all parts of the answer.
 
     Args:
-        view: what there is to see of the clip; without it nothing is said of the face.
-        label: what the clip's corpus says that it is.
-        quick: modalities, moments and descriptor groups only, which take a tenth of the time of all.
-        turn: held while the model is asked, part by part: others who wait for it have theirs in between.
+        view: the visual part of the clip; without it, the face is skipped.
+        label: the clip's label in its corpus.
+        quick: modalities, moments and descriptor groups only, which take a tenth of the time.
+        turn: lock held during each part's forward passes, so that other users of the model can run in between.
 
     Raises:
-        UserError: as ``by_modality`` does, where what stands for absence cannot be had, and where the answer is not a number.
+        UserError: as ``by_modality``, when the imputation is unavailable, and when the answer is not a number.
     """
     spec, turn = question.checkpoint.spec, turn or nullcontext()
     progress("Why: the modalities", 0.0)
@@ -175,7 +177,7 @@ def explain(
 def _long_ones(
     question: Question, view: View | None, turn: AbstractContextManager[Any]
 ) -> tuple[faces.Asked | None, Flip | None]:
-    """The two that take long: at once where the one asks an encoder and the other the model, which share nothing."""
+    """The two slow parts, in parallel where one runs an encoder and the other the model, which share nothing."""
     if view is None or view.looks.encoder is None:
         with turn:
             regions = faces.asked(question, view) if view is not None else None

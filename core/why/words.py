@@ -1,9 +1,8 @@
-"""The answer to why as one or two sentences. Each clause carries the numbers that it rests on, and where they stand.
+"""The answer to why as one or two sentences. Each clause refers to the numbers that support it.
 
-What the words mean: "mostly" is at least half of all support for the class, "most of all" the largest share below that. "Slight"
-is less than 0.1 in log-odds, which moves a probability by at most 2.5 points. A span of time covers the windows around the largest
-loss that lose at least half as much.
-"""
+"Mostly" means half or more of all support for the class; "most of all", the largest share below that. "Slight" means less than
+0.1 in log-odds, which moves a probability by 2.5 points at most. A span of time is the windows around the largest loss that lose
+at least half as much."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 NOUNS = {"audio": "sound", "visual": "picture"}
-"""A modality -> what people call it."""
+"""Modality -> display name."""
 _MOST = 0.5
 _SLIGHT = 0.1
 
@@ -31,10 +30,10 @@ class Clause:
     """A part of the sentence.
 
     Attributes:
-        kind: what is claimed; ``docs/why.md`` has a line for each.
-        lead: what stands before it: "", a comma, a semicolon, a colon, or the end of the sentence before.
-        text: as it is read.
-        rests: where the numbers that it rests on stand in ``Why.to_dict``, and what they are.
+        kind: the claim; ``docs/why.md`` has a line for each.
+        lead: punctuation before it: "", a comma, a semicolon, a colon, or the end of the previous sentence.
+        text: as shown.
+        rests: the numbers that support it, and their paths in ``Why.to_dict``.
     """
 
     kind: str
@@ -44,13 +43,13 @@ class Clause:
 
 
 def in_words(why: Why) -> str:
-    """The clauses as text."""
+    """The clauses joined to text."""
     text = "".join(clause.lead + clause.text for clause in sentence(why))
     return text[:1].upper() + text[1:] + "." if text else ""
 
 
 def sentence(why: Why) -> tuple[Clause, ...]:
-    """What the numbers say, clause by clause."""
+    """The clauses that the numbers support."""
     return tuple(_attribute(why) if why.task == "regression" else _class(why))
 
 
@@ -59,15 +58,17 @@ def noun(modality: str) -> str:
 
 
 def the(modality: str) -> str:
-    """As a sentence has it: "the sound"."""
+    """With article: "the sound"."""
     return f"the {noun(modality)}"
 
 
 def _class(why: Why) -> list[Clause]:
     clauses = [_answer(why)]
     if not any(why.modality.present):
-        text = "the clip has nothing that the model can use, so this is the model's prior"
-        return [*clauses, Clause("nothing", "; ", text, ())]
+        return [
+            *clauses,
+            Clause("nothing", "; ", "the clip has nothing that the model can use, so this is the model's prior", ()),
+        ]
     lead = _leader(why)
     if lead is None:
         clauses.append(Clause("nobody", ": ", f"no modality supports {shown(why.target)}", _shapley(why)))
@@ -79,7 +80,7 @@ def _class(why: Why) -> list[Clause]:
 
 
 def _answer(why: Why) -> Clause:
-    """What the decision says, and whether it is right; of another class, how likely that is."""
+    """The decision, and whether it is right; for another class, its probability."""
     place, own = why.labels.index(why.says), why.labels.index(why.target)
     value, rests = why.answers[0, place], [_at(("answers", 0, place), why.answers[0, place]), (("says",), why.says)]
     text = f"{shown(why.says)} ({percent(value)})"
@@ -100,13 +101,13 @@ def _answer(why: Why) -> Clause:
 
 
 def _leader(of: Why | ForLabel) -> int | None:
-    """The modality that speaks for the class most; None where none does."""
+    """The index of the modality that speaks for the class most; None where none does."""
     values = of.modality.shapley[0]
     return int(values.argmax()) if values.max() > 0 else None
 
 
 def _speaks(why: Why, lead: int) -> Clause:
-    """What the leading modality says alone; where that is another class, its part in the score."""
+    """What the leading modality predicts alone; if that is another class, its part of the score."""
     modality = why.modality
     only = modality.only(modality.names[lead])
     alone = modality.answers[0, only]
@@ -122,7 +123,7 @@ def _speaks(why: Why, lead: int) -> Clause:
     text += f"{_but_slightly(value)} ({signed(value)} of {signed(total)})"
     best = int(alone.argmax())
     if best != own and not why.against:
-        # Else it would read as if it had been wrong by itself.
+        # Otherwise the sentence would suggest that it is wrong by itself.
         rests += [_at(("modality", "answers", 0, only, i), v) for i, v in enumerate(alone)]
         text += f", though on its own it says {shown(why.labels[best])} ({percent(alone[best])})"
         if why.label == why.labels[best]:
@@ -132,10 +133,10 @@ def _speaks(why: Why, lead: int) -> Clause:
 
 
 def _details(of: Why | ForLabel, lead: int, root: Path = ()) -> list[Clause]:
-    """Which descriptors or region, and when, of the modality that leads.
+    """Which descriptors or region of the leading modality, and when.
 
     Args:
-        root: where these numbers stand in ``Why.to_dict``.
+        root: path of these numbers in ``Why.to_dict``.
     """
     name, clauses = of.modality.names[lead], []
     if name == "audio" and of.groups is not None:
@@ -156,22 +157,24 @@ def _details(of: Why | ForLabel, lead: int, root: Path = ()) -> list[Clause]:
 
 
 def _being(of: Why | ForLabel, lead: int, root: Path) -> list[Clause]:
-    """That there is sound counts for more than how it sounds: all groups of descriptors together add less than half of
-    the sound's contribution. Naming the largest group would mislead."""
+    """The clause for a sound whose presence matters more than its properties.
+
+    All descriptor groups together add less than half of the sound's contribution, so naming the largest group would mislead.
+    """
     assert of.groups is not None
     how, total = float(of.groups.total[0]), float(of.modality.shapley[0, lead])
     if how >= _MOST * total:
         return []
     text = f"mostly because there is sound at all: how it sounds adds only {signed(how)} of {signed(total)}"
     if how < 0:
-        # A negative part of a positive whole reads as a slip.
+        # "A negative part of a positive whole" would read like an error.
         text = f"only because there is sound at all: how it sounds counts against it ({signed(how)})"
     rests = (_at((*root, "groups", "total", 0), how), _at((*root, "modality", "shapley", 0, lead), total))
     return [Clause("being", ", ", text, rests)]
 
 
 def _largest(kind: str, names: tuple[str, ...], values: np.ndarray, path: Path) -> list[Clause]:
-    """The part that adds most; nothing where none adds."""
+    """The part that adds most; empty where none adds."""
     if not values.max() > 0:
         return []
     best = int(values.argmax())
@@ -182,10 +185,10 @@ def _largest(kind: str, names: tuple[str, ...], values: np.ndarray, path: Path) 
 
 
 def _without(why: Why, lead: int) -> list[Clause]:
-    """What the decision is without the modality that leads, and whether that is right."""
+    """The decision without the leading modality, and whether it is right."""
     modality = why.modality
     rest = modality.without(modality.names[lead])
-    # Without it nothing would be left, and the prior says nothing of this clip.
+    # Without it nothing would be left, and the prior says nothing about this clip.
     if not any(there for name, there in zip(modality.names, modality.present, strict=True) if name != modality.names[lead]):
         return []
     answer = modality.answers[0, rest]
@@ -202,7 +205,7 @@ def _without(why: Why, lead: int) -> list[Clause]:
 
 
 def _together(why: Why) -> list[Clause]:
-    """What comes only of all modalities together, where that is more than any adds alone."""
+    """The interaction of all modalities, where it exceeds what each adds alone."""
     modality = why.modality
     if sum(modality.present) < 2 or not modality.together:
         return []
@@ -219,7 +222,7 @@ def _together(why: Why) -> list[Clause]:
 
 
 def _for_label(why: Why) -> list[Clause]:
-    """What speaks for the label where the answer is another class, and when; or that nothing does."""
+    """What speaks for the label of a wrong decision, and when; or that nothing does."""
     of = why.for_label
     if of is None:
         return []
@@ -242,7 +245,7 @@ def _for_label(why: Why) -> list[Clause]:
 
 
 def _turns(why: Why) -> list[Clause]:
-    """The smallest change that turns the answer."""
+    """The smallest change that flips the prediction."""
     flip = why.flip
     if flip is None or not flip.found:
         return []
@@ -261,7 +264,7 @@ def _turns(why: Why) -> list[Clause]:
 
 
 def _attribute(why: Why) -> list[Clause]:
-    """Of a model that answers with attributes."""
+    """The sentence for a model of attributes."""
     modality, own = why.modality, why.labels.index(why.target)
     value = why.answers[0, own]
     clauses = [Clause("answer", "", f"{shown(why.target)} is {signed(value)}", (_at(("answers", 0, own), value),))]
@@ -282,7 +285,7 @@ def _but_slightly(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """A moment as sentences write it: 1, 0.5, 1.25."""
+    """A time as written in sentences: 1, 0.5, 1.25."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 

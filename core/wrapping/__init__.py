@@ -1,1 +1,1 @@
-"""Networks that are not ours, as models of ours: whatever a plugin wraps, without a line of it changed."""
+"""Wraps a plugin's network as an ``AVModel``, without changing a line of it."""

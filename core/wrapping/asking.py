@@ -1,4 +1,4 @@
-"""One call of a user's network, and what it answered: predictions by head, weights and vectors, whatever form they came in."""
+"""One forward pass of a wrapped network, and its output in a common form: predictions per head, attention weights, vectors."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from affectscope.core.wrapping.given import Inputs
 from affectscope.core.wrapping.shapes import as_maps, vector_of
 from affectscope.core.wrapping.taking import Tape, recording, watch_attention, watch_output, weights_in
 
-# Modules that a sentence names.
+# How many module names an error message suggests.
 _NEAR = 8
-# Of probabilities whose logarithm is taken.
+# Probabilities are clamped to this before their logarithm is taken.
 _LEAST = 1e-12
 
 
 @dataclass(frozen=True)
 class NetworkOutput:
-    """What a network answered to a batch.
+    """The output of a wrapped network for a batch.
 
     Attributes:
         predictions: head -> [B, outputs] or [B, t, outputs].
         vectors: embedding -> [B, D].
-        weights: attention -> [B, heads, q, k] of each layer; empty unless asked for.
+        weights: attention -> [B, heads, q, k] per layer; empty unless requested.
     """
 
     predictions: Mapping[str, Tensor]
@@ -41,7 +41,7 @@ class NetworkOutput:
 
 
 def watch(declared: Declared, network: nn.Module) -> None:
-    """Put hooks where attentions and embeddings are.
+    """Register hooks on the declared attentions and embeddings.
 
     Raises:
         UserError: when there is no such module.
@@ -55,20 +55,23 @@ def watch(declared: Declared, network: nn.Module) -> None:
 
 
 def module_at(declared: Declared, network: nn.Module, path: str) -> nn.Module:
-    """Raises:
-    UserError: when there is no such module.
+    """The module at a path of the network.
+
+    Raises:
+        UserError: when there is no such module.
     """
     return _modules(declared, network, path)[0]
 
 
 def ask(declared: Declared, network: nn.Module, inputs: Inputs, attention: bool, first: bool = False) -> NetworkOutput:
-    """
+    """Run the network and read its output.
+
     Args:
-        first: whether this call tells what the network answers with: a long clip, so that no other tensor has as many frames as
-            there are labels.
+        first: whether this is the probe that tells what the network returns. The probe's clip is long, so that the number of
+            frames cannot be mistaken for the number of labels.
 
     Raises:
-        UserError: when the network fails, or answers with what is no answer; with the line of the person's file.
+        UserError: when the network fails or returns something that cannot be read; names the line of the user's file.
     """
     try:
         with recording(attention) as tape:
@@ -89,7 +92,7 @@ def ask(declared: Declared, network: nn.Module, inputs: Inputs, attention: bool,
 def _modules(declared: Declared, network: nn.Module, path: str) -> list[nn.Module]:
     known = dict(network.named_modules())
     modules = [module for name, module in known.items() if name and fnmatchcase(name, path)]
-    # A star stands for one part of a path, not for several.
+    # A star matches one component of a path, not several.
     modules = [m for n, m in known.items() if n and n.count(".") == path.count(".") and fnmatchcase(n, path)] or modules
     if not modules:
         names = [name for name in known if name]
@@ -100,10 +103,10 @@ def _modules(declared: Declared, network: nn.Module, path: str) -> list[nn.Modul
 
 
 def _named(declared: Declared, answer: Any, first: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Predictions by head, and what else was returned, by name."""
+    """Predictions per head, and the other values returned, by name."""
     heads = list(declared.heads) or [_only_head(declared)]
     if getattr(answer, "logits", None) is not None:
-        # As Hugging Face's models answer.
+        # The output class of Hugging Face's models.
         return {heads[0]: answer.logits}, {"attentions": getattr(answer, "attentions", None)}
     if isinstance(answer, Mapping):
         rest = {name: value for name, value in answer.items() if name in declared.beside or name == "attentions"}
@@ -123,7 +126,7 @@ def _is_answer(declared: Declared, value: Any) -> bool:
 def _only_head(declared: Declared) -> str:
     if len(declared.inputs) == 1:
         return next(iter(declared.inputs))
-    # People read "audio-visual" for av.
+    # Displayed as "audio-visual".
     return "av" if set(declared.inputs) == {"audio", "visual"} else "all"
 
 
@@ -139,7 +142,7 @@ def _logits(declared: Declared, head: str, value: Any, clips: int, several: bool
         value = value.unsqueeze(-1)
     if clips == 1 and value.ndim == full - 1 and len(value) != 1:
         value = value[None]
-    # Asked frame by frame, it may still give one answer: that of all frames.
+    # A model with a reference may still return one prediction for all frames.
     if value.ndim not in (2, full) or len(value) != clips or value.shape[-1] != count:
         hint = "" if declared.reference or value.ndim != 3 else ', and reference="visual" where it answers by frame'
         raise UserError(f"{name}{declared.place} answers with {list(value.shape)} as its head {shown(head)}, where {wanted} is "
@@ -172,7 +175,7 @@ def _weights(declared: Declared, attention: Attention, tape: Tape, rest: Mapping
 
 
 def _returned(attention: Attention, rest: Mapping[str, Any], who: str) -> list[Tensor]:
-    """The weights of each layer that the answer itself held."""
+    """The weights of each layer, from the network's return value."""
     given = rest.get(attention.name, rest.get("attentions"))
     # [B, layers, heads, Tq, Tk].
     given = given.unbind(1) if isinstance(given, Tensor) and given.ndim == 5 else given
@@ -185,10 +188,10 @@ def _returned(attention: Attention, rest: Mapping[str, Any], who: str) -> list[T
 
 
 def _among(attention: Attention, maps: Tensor, inputs: Inputs) -> Tensor:
-    """The part of the weights [B, heads, q, k] that is between the frames of query and key; rows sum to one again.
+    """The block of weights [B, heads, q, k] from query frames to key frames, with rows renormalised to sum to one.
 
     Raises:
-        ValueError: when there are not as many tokens as frames of the modalities that lie among them.
+        ValueError: when the number of tokens differs from the number of frames of the concatenated modalities.
     """
     first, places = attention.skip, {}
     for modality in attention.among:

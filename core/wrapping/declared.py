@@ -1,4 +1,4 @@
-"""The declaration of a plugin's network, which ``affectscope.model`` makes of the function that builds it."""
+"""The declaration of a user's network, which ``affectscope.model`` makes from the function that builds it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True)
 class Attention:
-    """Where to find the weights of an attention; ``module`` is empty if ``forward`` returns them under its name."""
+    """Where attention weights are found; ``module`` is empty where ``forward`` returns them under this name."""
 
     name: str
     query: str
@@ -40,7 +40,7 @@ class Attention:
 
 @dataclass(frozen=True)
 class Vector:
-    """Where to find an embedding; ``module`` is empty if ``forward`` returns it under its name."""
+    """Where an embedding is found; ``module`` is empty where ``forward`` returns it under this name."""
 
     name: str
     module: str
@@ -50,16 +50,16 @@ class Vector:
 
 @dataclass
 class Declared:
-    """A registered network of a plugin, with its declarations. Calling it calls the decorated function.
+    """A user's network and everything declared about it. Calling it calls the decorated function.
 
     Attributes:
-        build: the function that makes the network; of ``path``, of ``state``, or of nothing.
+        build: the function that builds the network; it takes ``path``, ``state`` or nothing.
         inputs: modality -> feature set.
-        heads: head -> the modalities that it draws on; empty where that is told from the first answer.
-        reference: the modality whose frames get an answer each; empty where a clip gets one.
-        absence: modality -> what stands for frames that are missing.
-        weights: where they lie, for builders of ``path`` and ``state``.
-        source: the file that it stands in, where that is not the function's.
+        heads: head -> the modalities that it uses; empty where the first output tells.
+        reference: the modality whose frames get a prediction each; empty where a clip gets one.
+        absence: modality -> how absent frames are imputed.
+        weights: path of the weights, for builders that take ``path`` or ``state``.
+        source: the file of the declaration, if it is not the function's file.
     """
 
     name: str
@@ -92,30 +92,30 @@ class Declared:
 
     @property
     def place(self) -> str:
-        """`` (my_net.py, line 12)``: where the network is called, or built; empty if that is not a file."""
+        """`` (my_net.py, line 12)``: where ``forward`` or the builder is defined; empty if not in a file."""
         code = getattr(inspect.unwrap(self.answer or self.build), "__code__", None)
         return f" ({Path(code.co_filename).name}, line {code.co_firstlineno})" if code and self.digest else ""
 
     @property
     def digest(self) -> str:
-        """Hash of its source files; empty if there are none, as in a notebook."""
+        """Hash of the plugin's sources; empty if they are not in a file, as in a notebook."""
         return digest(self.file) if Path(self.file).is_file() else ""
 
     @property
     def wants(self) -> Literal["path", "state", ""]:
-        """The argument of the builder."""
+        """The argument that the builder takes."""
         given = inspect.signature(self.build).parameters
         return "state" if "state" in given else "path" if "path" in given else ""
 
     @property
     def needed(self) -> bool:
-        """Whether the network cannot be built without weights."""
+        """Whether the network needs weights to be built."""
         given = inspect.signature(self.build).parameters
         return bool(self.wants) and given[self.wants].default is inspect.Parameter.empty
 
     @property
     def beside(self) -> set[str]:
-        """Names of the attentions and embeddings that its output dict may contain."""
+        """Names that the network may return besides predictions."""
         return {part.name for part in self.attentions} | {part.name for part in self.vectors}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -123,11 +123,11 @@ class Declared:
         return (_known, (self.name,)) if Path(self.file).is_file() else (_copied, (self.__dict__,))
 
     def forward(self, answer: Forward) -> Forward:
-        """Declare how to call the network: decorator of a function of the network and the batch (``core.wrapping.given.Inputs``).
+        """Decorator: how to call the network. The function takes the network and the batch (``core.wrapping.given.Inputs``).
 
-        The function returns logits, or values, [B, outputs] ([B, T, outputs] with a reference), or a dict of them by head. The
-        dict may also contain attention weights and embeddings, under the names that ``attention`` and ``embedding`` declare
-        without a module. By default, the network is called with one argument per modality, in the order of ``inputs``.
+        It returns logits or values [B, outputs] ([B, T, outputs] with a reference), or a dict of them by head. The dict may also
+        hold weights and vectors, under names that ``attention`` and ``embedding`` declare without a module. By default the
+        network is called with each modality in the order of ``inputs``.
         """
         self.answer = answer
         return answer
@@ -146,21 +146,21 @@ class Declared:
         """Declare an attention of the network: ``query`` frames attend to ``key`` frames.
 
         Args:
-            name: the name, which is also the title of the player's lane.
+            name: title of the player's lane.
             query: the modality of the queries.
             key: the modality of the keys.
-            module: the name of a module in ``named_modules``; ``*`` matches any part, so that ``encoder.layers.*.self_attn`` is
-                one attention with several layers. It can be an ``nn.MultiheadAttention``, a module that contains some, one that
-                calls ``scaled_dot_product_attention``, one that returns its weights, or the softmax itself. The numbers of
-                layers and heads are read from the weights.
-            take: a function that extracts the weights from the module's output ((output, weights) for an
-                ``nn.MultiheadAttention``); by default, they are recognised by their rows, which sum to one.
-            skip: the number of leading tokens that are not frames, such as a class token.
-            among: the modalities whose frames form one sequence of tokens, in this order, as in a transformer over both: only
-                the weights of ``query`` frames on ``key`` frames are used, normalised so that rows sum to one.
+            module: path of a module, as in ``named_modules``. ``*`` matches one component, so ``encoder.layers.*.self_attn`` is
+                an attention of several layers. The module may be or contain an ``nn.MultiheadAttention``, call
+                ``scaled_dot_product_attention``, return its weights, or be the softmax itself. Layers and heads are counted from
+                the weights.
+            take: function that extracts the weights from the module's output (``(output, weights)`` for
+                ``nn.MultiheadAttention``); default: the tensor whose rows sum to one.
+            skip: number of leading tokens that are not frames, such as a class token.
+            among: the modalities whose frames are concatenated as the tokens, in order, as in a transformer over both. Only the
+                block from ``query`` to ``key`` frames is used, and its rows are renormalised.
 
         Raises:
-            UserError: if the name is taken, or the network does not have a modality.
+            UserError: when the name is taken, or the network does not have such a modality.
         """
         for role, modality in (("query", query), ("key", key)):
             if not isinstance(modality, str):
@@ -182,36 +182,31 @@ class Declared:
         self.attentions.append(Attention(name, query, key, module, take, skip, tuple(among)))
 
     def embedding(self, name: str, *, module: str = "", of: Literal["output", "input"] = "output", call: int = -1) -> None:
-        """Declare an embedding of the clip, for maps; frame-level embeddings are averaged over frames.
+        """Declare a vector that a map can show; vectors per frame are averaged.
 
         Args:
-            name: the name of the embedding.
-            module: the name of a module in ``named_modules``; by default, the output dict contains it under ``name``.
-            of: the module's ``output``, or its first ``input``.
-            call: which call of the module, if there are several: by default the last, 0 for the first.
+            module: path of a module, as in ``named_modules``.
+            of: its ``output``, or its first ``input``.
+            call: which call of the module in a forward pass, if there are several: 0 is the first, -1 the last.
 
         Raises:
-            UserError: if the name is taken.
+            UserError: when the name is taken.
         """
         self._check_new(name)
         self.vectors.append(Vector(name, module, of, call))
 
     def look_at(self, modality: str, layer: str) -> None:
-        """Declare the layer for heatmaps.
-
-        Args:
-            modality: the modality whose pixels the layer processes.
-            layer: the name of the layer in ``named_modules``.
+        """Declare the layer that heatmaps read: one that sees the pixels of ``modality``, as in ``named_modules``.
 
         Raises:
-            UserError: if the network does not have this modality.
+            UserError: when the network does not have such a modality.
         """
         if modality not in self.inputs:
             raise UserError(f"{self.name} takes no {shown(modality)}: choose one of {', '.join(self.inputs)}.")
         self.looks[modality] = layer
 
     def shared(self, *stages: tuple[str, str]) -> None:
-        """Declare pairs (audio, visual) of embeddings that lie in one space, from the first shared layer to the last."""
+        """Declare (audio, visual) pairs of embeddings that share a space, one per shared layer, first to last."""
         self.together += stages
 
     def _check_new(self, name: str) -> None:
@@ -223,13 +218,13 @@ WRAPPED: Registry[Declared] = Registry("model of a plugin")
 
 
 def declare(declared: Declared, taken: Collection[str]) -> Declared:
-    """Register a declaration; importing its file again replaces it.
+    """Register a declaration; importing a file again replaces its declarations.
 
     Args:
-        taken: names of models that are not a plugin's.
+        taken: names of models that plugins cannot use.
 
     Raises:
-        UserError: when the name is another's or cannot be one, or what was said makes no sense.
+        UserError: when the name is taken or invalid, or the declaration is inconsistent.
     """
     name = declared.name
     if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME or set(name) & set("=/\\"):
@@ -239,7 +234,7 @@ def declare(declared: Declared, taken: Collection[str]) -> Declared:
         whose = "of AffectScope's own" if name in taken else f"of {Path(before.file).name}" if before else ""
         raise UserError(f"There is already a model {whose} called {name}: choose another name.")
     _check(declared)
-    # As it is now: a file that is edited later is not what runs in this process.
+    # Computed now: this process runs the file as it was imported, even if it is edited later.
     _ = declared.digest
     declared.weights = weights.named().get(name, declared.weights)
     WRAPPED.replace(name, declared)
@@ -277,7 +272,7 @@ def _copied(state: dict[str, Any]) -> Declared:
 
 
 def spread(absence: str | Mapping[str, str], modalities: Sequence[str]) -> dict[str, Any]:
-    """What stands for absence by modality, of one word for all or of one for each."""
+    """Modality -> imputation, given one for all modalities or a mapping."""
     if isinstance(absence, str):
         return dict.fromkeys(modalities, absence)
     return {**dict.fromkeys(modalities, "zeros"), **absence}

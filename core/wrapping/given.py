@@ -1,4 +1,4 @@
-"""What a wrapped network is handed of each clip, and what stands there where a clip has nothing."""
+"""The input of a wrapped network, and how absent frames are imputed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ MEANINGS = {
     "forward-fill": "This network knows no absence: the last frame that is there stands for frames that are missing.",
     "mask": "The network is handed a mask that says which frames are missing.",
 }
-"""A way to stand for absence -> one sentence on what the network is given."""
+"""Imputation -> one sentence about the network's input."""
 _SEED = 0
 
 
 class Inputs:
-    """What a network is handed, a batch of clips; by modality, ``audio`` say:
+    """A batch of clips as a wrapped network receives it; for each modality, for example ``audio``:
 
-    ``batch.audio``: [B, T, *shape] float32, as the feature set gives a frame;
-    ``batch.audio_lengths``: [B] int64, each clip's frames; those after them are padding;
-    ``batch.audio_present``: [B, T] bool, False where a frame holds nothing of the clip;
-    ``batch.wants_attention``: whether weights are asked for, for networks that give them only then.
+    ``batch.audio``: [B, T, *shape] float32, frames as in the feature set;
+    ``batch.audio_lengths``: [B] int64, frames per clip; later ones are padding;
+    ``batch.audio_present``: [B, T] bool, False where a frame is absent;
+    ``batch.wants_attention``: whether weights are requested, for networks that return them only on request.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Modality:
-    """What a wrapped network takes of one modality.
+    """One modality of a wrapped network's input.
 
     Attributes:
         set: the feature set's name.
-        dim: numbers a frame.
+        dim: features per frame.
         shape: of a frame; empty for [D].
-        rate: about how many frames a second.
-        absence: what stands for a frame that is missing.
+        rate: approximate frames per second.
+        absence: how absent frames are imputed.
     """
 
     set: str
@@ -76,34 +76,34 @@ class Modality:
     absence: Absence
 
     def framed(self, values: Tensor) -> Tensor:
-        """[B, T, D] as [B, T, *shape]."""
+        """Reshape [B, T, D] to [B, T, *shape]."""
         return values.unflatten(-1, self.shape) if self.shape else values
 
 
 def lengths_of(present: Tensor) -> Tensor:
-    """[B, T] bool -> [B]: frames up to the last one that is present. What comes after it is padding, or might as well be."""
+    """[B, T] bool -> [B]: the number of frames up to the last present one. Later ones are treated as padding."""
     places = torch.arange(1, present.shape[1] + 1, device=present.device)
     return (present * places).amax(1)
 
 
 def stand_in(values: Tensor, present: Tensor, absence: Absence) -> Tensor:
-    """One clip's frames [T, D] with something in place of those that are not ``present`` [T], which hold zeros.
+    """Impute the absent frames of one clip [T, D]; ``present`` is [T], and absent frames hold zeros.
 
-    A clip without any frame has no mean and none to repeat: zeros, or noise of variance one.
+    A clip without present frames has no mean and none to repeat: it gets zeros, or noise of unit variance.
     """
     if absence in ("zeros", "mask") or bool(present.all()):
         return values
     if absence == "forward-fill" and bool(present.any()):
         places = torch.arange(len(present), device=present.device)
         last = torch.where(present, places, -1).cummax(0).values
-        # Before the first frame there is none to repeat but that.
+        # Before the first present frame there is nothing to forward-fill, so that frame is used.
         return values[torch.where(last < 0, int(present.nonzero()[0]), last)]
     shown = values[present]
     mean = shown.mean(0) if len(shown) else torch.zeros_like(values[0])
     filling = mean.expand_as(values)
     if absence == "noise":
         spread = shown.std(0, correction=0) if len(shown) else torch.ones_like(values[0])
-        # Of one seed, so that the same clip is answered alike.
+        # A fixed seed, so that the same clip gets the same prediction.
         chance = torch.Generator().manual_seed(_SEED)
         filling = filling + spread * torch.randn(values.shape, generator=chance).to(values)
     elif absence == "forward-fill":

@@ -1,6 +1,6 @@
-"""Classifiers that Hugging Face's transformers saved in a folder: of speech by its waveform, and of pictures of faces.
+"""Classifiers saved in a folder by Hugging Face's transformers: speech from waveforms, and pictures of faces.
 
-Files on this machine alone; code that a folder brings is never run.
+Reads local files only, and never runs code from the folder.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from affectscope.core.wrapping.declared import Declared
 from affectscope.core.wrapping.given import Inputs
 
 _MISSING = "Models of Hugging Face need transformers: run `pip install 'affectscope[wav2vec2]'`."
-# Whose input is the waveform itself, normalised or not.
+# Model types that take the waveform itself, normalised or not.
 _OF_WAVEFORMS = frozenset(
     ("data2vec-audio", "hubert", "sew", "sew-d", "unispeech", "unispeech-sat", "wav2vec2", "wav2vec2-conformer", "wavlm")
 )
 _SIDE = 224
 _GREY = (0.5, 0.5, 0.5)
-# Frames of a clip that go through a network of pictures at once.
+# Video frames per forward pass of an image model.
 _CHUNK = 64
-# Layers of a network of patches whose tokens still differ in what they do to the answer: what follows reads the first one alone.
+# Layers of a vision transformer whose tokens all affect the output. After the last attention only the first one is read.
 _OF_TOKENS = ("layernorm_before", "norm1", "layer_norm1")
 
 
 @dataclass(frozen=True)
 class Folder:
-    """What a folder says of its model.
+    """A model folder.
 
     Attributes:
-        config, prepares: ``config.json`` and ``preprocessor_config.json``.
+        config, prepares: contents of ``config.json`` and ``preprocessor_config.json``.
     """
 
     path: Path
@@ -47,8 +47,10 @@ class Folder:
 
     @classmethod
     def read(cls, path: Path) -> Folder:
-        """Raises:
-        UserError: when the folder is none that transformers saved.
+        """Read a folder's configuration.
+
+        Raises:
+            UserError: when transformers did not save the folder.
         """
         if not (path / "config.json").is_file():
             raise UserError(f"{shown(str(path), 300)} holds no config.json: name a folder that `save_pretrained` wrote.")
@@ -61,7 +63,7 @@ class Folder:
 
     @property
     def side(self) -> int:
-        """Pixels of the square that the network of pictures takes."""
+        """Width and height in pixels of the image model's input."""
         size = self.prepares.get("crop_size") or self.prepares.get("size") or self.config.get("image_size") or _SIDE
         if isinstance(size, Mapping):
             size = size.get("height") or size.get("shortest_edge") or _SIDE
@@ -71,16 +73,16 @@ class Folder:
 def declared(
     name: str, folder: str | Path, modality: str, labels: Sequence[str] = (), features: str = "", reference: str = ""
 ) -> Declared:
-    """A classifier in a folder, as a declaration.
+    """Declare a classifier in a folder.
 
     Args:
         modality: ``audio`` for waveforms, ``visual`` for faces.
-        labels: names of its outputs; as its config has them if left out.
-        features: the feature set that it takes; waveforms of 16 kHz, or faces of its size, if left out.
-        reference: ``visual`` for an answer at each frame, else the mean over a clip's frames is one.
+        labels: names of the outputs; default: from the config.
+        features: the feature set; default: waveforms at 16 kHz, or faces of the model's input size.
+        reference: ``visual`` for a prediction per frame; default: one per clip, the mean over its frames.
 
     Raises:
-        UserError: when the folder holds none, or one of another kind.
+        UserError: when the folder holds no classifier, or one of an unsupported kind.
     """
     source = Folder.read(Path(folder).expanduser())
     task = "regression" if source.config.get("problem_type") == "regression" else "classification"
@@ -121,9 +123,9 @@ def _loaded(declaration: Declared, folder: Folder, modality: str) -> nn.Module:
     given = {"local_files_only": True, "trust_remote_code": False, "output_loading_info": True}
     called = shown(str(folder.path), 300)
     try:
-        # Only the plain implementation of attention gives its weights.
+        # Only the eager implementation of attention returns its weights.
         network, about = kinds[modality].from_pretrained(str(folder.path), attn_implementation="eager", **given)
-    # Whatever a folder does to transformers, it is the folder's fault.
+    # Whatever transformers raises, the folder caused it.
     except Exception as error:
         why = shown((str(error).splitlines() or [""])[0], 160)
         raise UserError(f"{called} holds no classifier of {modality} that transformers reads: {why}.") from error
@@ -140,7 +142,7 @@ def _loaded(declaration: Declared, folder: Folder, modality: str) -> nn.Module:
 
 
 def _look(network: nn.Module) -> str:
-    """Where heatmaps read: the last layer whose places, or tokens, differ in what they do to the answer; empty where unknown."""
+    """The layer that heatmaps read: the last one whose places or tokens all affect the output; empty if unknown."""
     names = [name for name, _ in network.named_modules()]
     tokens = [name for name in names if name.split(".")[-1] in _OF_TOKENS]
     if tokens:

@@ -1,4 +1,4 @@
-"""A declared network built and asked once: what it answers with tells how many heads and layers it has, and how wide it is."""
+"""Builds a declared network and probes it: the output of one clip tells the heads, layers and dimensions."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from affectscope.core.wrapping.wrapped import WrappedModel
 
 # Length in seconds of the first clip on which a network is tested: long enough for strides and pooling.
 _SECONDS = 2.0
-# Frames a second where nobody knows.
+# Frames per second where the feature set does not say.
 _RATE = 30.0
-# What DataParallel and torch.compile put before every key, and no class of anybody's.
+# Key prefixes added by DataParallel and torch.compile.
 _WRAPPERS = ("module.", "_orig_mod.")
 
 
 @dataclass(frozen=True)
 class Made:
-    """A wrapped model, and what there is to say of it, a sentence each."""
+    """A wrapped model, and remarks about it, a sentence each."""
 
     model: WrappedModel
     remarks: tuple[str, ...]
 
 
 def make(declared: Declared, path: Path | None = None, state: Mapping[str, Tensor] | None = None) -> Made:
-    """Build a network and make it a model.
+    """Build a network and wrap it.
 
     Args:
-        path: of its weights, which a person has named; where the declaration has them if left out.
-        state: its weights, in place of any path.
+        path: of its weights; default: the declaration's.
+        state: its weights, instead of a path.
 
     Raises:
-        UserError: when there are no weights, or the network cannot be built or asked.
+        UserError: when there are no weights, or the network cannot be built or called.
     """
     takes = {modality: _takes(declared, modality, name) for modality, name in declared.inputs.items()}
-    # Whoever asks for it first may do so without gradients, but heatmaps need them.
+    # The caller may be in inference mode, but heatmaps need gradients.
     with torch.inference_mode(False):
         network = _built(declared, path or declared.weights, state)
     network.requires_grad_(False).eval()
@@ -60,10 +60,10 @@ def make(declared: Declared, path: Path | None = None, state: Mapping[str, Tenso
 
 
 def read_state(path: str | Path, strip: str = "") -> dict[str, Tensor]:
-    """The weights out of a file, by key, without what DataParallel and torch.compile put before every key; nothing is unpickled.
+    """Read weights from a file, by key, without the prefixes of DataParallel and torch.compile. Nothing is unpickled.
 
     Args:
-        strip: what stands before every key of the network, such as ``net.`` of a Lightning module; other keys are left out.
+        strip: prefix of the network's keys, such as ``net.`` of a Lightning module; other keys are dropped.
 
     Raises:
         UserError: when the file is missing or damaged, or would need to run code.
@@ -82,7 +82,7 @@ def read_state(path: str | Path, strip: str = "") -> dict[str, Tensor]:
 
 
 def _takes(declared: Declared, modality: str, name: str) -> Modality:
-    # Decoders with it, which nobody needs who only declares.
+    # Imports decoders, which declaring a model does not need.
     from affectscope.core.features.sets import FEATURE_SETS
 
     if (feature_set := FEATURE_SETS.get(name)) is None:
@@ -112,7 +112,7 @@ def _built(declared: Declared, path: Path | None, state: Mapping[str, Tensor] | 
 
 
 def _first_clip(takes: Mapping[str, Modality], reference: str) -> Inputs:
-    """Two seconds of small numbers, all present; with a reference, as many frames of each modality."""
+    """Two seconds of small values, all present; with a reference, the same number of frames in each modality."""
     counts = {m: max(2, round(_SECONDS * takes[reference or m].rate)) for m in takes}
     waves = {
         m: torch.arange(counts[m] * taken.dim, dtype=torch.float32).sin().view(1, -1, taken.dim) for m, taken in takes.items()
@@ -128,7 +128,7 @@ def _spec(declared: Declared, takes: Mapping[str, Modality], output: NetworkOutp
         names = ", ".join(map(shown, output.predictions))
         raise UserError(f"{declared.name} gives no answer as its head {shown(missing[0])}: it answers as {names}.")
     every = tuple(takes)
-    # A head called as a modality is that modality's.
+    # A head named after a modality uses that modality alone.
     told = {head: declared.heads.get(head, (head,) if head in takes else every) for head in heads}
     if strange := [head for head in declared.decision if head not in heads]:
         raise UserError(f"{declared.name} has no head {shown(strange[0])} to decide: choose one of {', '.join(heads)}.")
@@ -152,7 +152,7 @@ def _remarks(declared: Declared, inputs: Inputs, output: NetworkOutput) -> list[
         maps = output.weights[attention.name][0]
         _check_alone(declared, attention, maps, inputs)
         sides = dict.fromkeys([(attention.query, maps.shape[-2]), (attention.key, maps.shape[-1])])
-        # One query stands for all frames.
+        # A single query is valid: it pools the frames.
         off = [f"{have} frames for {count} of {m}" for m, have in sides if have not in (1, count := inputs[m].shape[1])]
         if off:
             noticed.append(f"Its attention {attention.name} has {' and '.join(off)}: matched by proportion.")
@@ -165,9 +165,10 @@ def _remarks(declared: Declared, inputs: Inputs, output: NetworkOutput) -> list[
 
 
 def _check_alone(declared: Declared, attention: Attention, maps: Tensor, inputs: Inputs) -> None:
-    """
+    """Check that an attention's tokens are the frames of one modality.
+
     Raises:
-        UserError: when the tokens are as many as the frames of all modalities together, and nobody said which is which.
+        UserError: when there are as many tokens as frames of all modalities together, and the declaration has no ``among``.
     """
     every = sum(inputs[m].shape[1] for m in inputs.modalities)
     if len(inputs.modalities) > 1 and not attention.among and every <= maps.shape[-1] <= every + 2:

@@ -1,4 +1,4 @@
-"""Whatever shape a network's weights, answers and vectors have, as the contract has them."""
+"""Converts a network's weights, outputs and vectors to the shapes of the model contract."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor
 def as_maps(weights: Tensor, clips: int) -> Tensor:
     """The weights of one call as [B, heads, Tq, Tk].
 
-    [B, heads, Tq, Tk] and [B * heads, Tq, Tk] are taken as they are, [B, Tq, Tk] and, of one clip, [Tq, Tk] as one head;
-    weights that pool frames, [B, Tk], [B, Tk, 1] and [Tk], as one head with one query.
+    [B, heads, Tq, Tk] and [B * heads, Tq, Tk] are taken as they are; [B, Tq, Tk], or [Tq, Tk] of one clip, as one head; pooling
+    weights [B, Tk], [B, Tk, 1] and [Tk] as one head with one query.
 
     Raises:
         ValueError: for any other shape.
@@ -31,25 +31,26 @@ def as_maps(weights: Tensor, clips: int) -> Tensor:
 
 
 def onto_frames(maps: Tensor, queries: int, keys: int) -> Tensor:
-    """Maps [..., q, k] of a network that makes fewer or more frames of a clip, on the clip's own [..., queries, keys].
+    """Resample attention maps [..., q, k] to the clip's frames, [..., queries, keys].
 
-    Frames are matched by proportion. A key's weight is shared among the frames that it stands for, so that rows keep their sum.
+    Frames are matched by proportion. A key's weight is divided among its frames, so that row sums are unchanged.
     """
     return _of_keys(_of_queries(maps, queries), keys)
 
 
 def frames_of(answers: Tensor, count: int) -> Tensor:
-    """Answers by frame [B, t, outputs] of a network that makes fewer or more frames, one a frame of the clip [B, count, outputs],
-    matched by proportion."""
+    """Resample per-frame predictions [B, t, outputs] to the clip's frames [B, count, outputs], by proportion."""
     return answers if answers.shape[1] == count else answers[:, _place(count, answers.shape[1], answers.device)]
 
 
 def vector_of(output: object, clips: int) -> Tensor:
-    """What a module gave as one vector a clip [B, D]: the mean over frames or tokens, over places of a picture [N, D, H, W], and
-    over places and time of a 3-D convolution [B, D, T, H, W]; N may be clips times frames.
+    """A module's output as one vector per clip [B, D].
+
+    The mean over frames or tokens, over places of a feature map [N, D, H, W], or over time and places of a 3-D convolution
+    [B, D, T, H, W]. N may be clips times frames.
 
     Raises:
-        ValueError: when it is no tensor.
+        ValueError: when it is not a tensor.
     """
     tensor = output[0] if isinstance(output, tuple | list) and output else output
     if not isinstance(tensor, Tensor) or not tensor.ndim:
@@ -59,19 +60,19 @@ def vector_of(output: object, clips: int) -> Tensor:
     if tensor.ndim == 1:
         return tensor[None]
     if len(tensor) != clips:
-        # Frames in place of clips: [B * T, D], or [B * T, tokens, D].
+        # The first dimension is frames, not clips: [B * T, D], or [B * T, tokens, D].
         tensor = tensor.unflatten(0, (clips, -1)) if len(tensor) % clips == 0 else tensor.mean(0, keepdim=True)
     return tensor.flatten(1, -2).mean(1) if tensor.ndim > 2 else tensor
 
 
 def padded(tensor: Tensor, *sizes: int) -> Tensor:
-    """A tensor with zeros after its last ``len(sizes)`` dimensions up to these sizes."""
+    """Zero-pad the last ``len(sizes)`` dimensions of a tensor to these sizes."""
     missing = [size - have for size, have in zip(sizes, tensor.shape[-len(sizes) :], strict=True)]
     return torch.nn.functional.pad(tensor, [n for more in reversed(missing) for n in (0, more)]) if any(missing) else tensor
 
 
 def _place(count: int, of: int, device: torch.device) -> Tensor:
-    """[count]: which of ``of`` each of ``count`` frames lies in."""
+    """[count]: the index of the frame, out of ``of``, that each of ``count`` frames falls into."""
     return ((torch.arange(count, device=device) + 0.5) * of / count).long().clamp(max=of - 1)
 
 

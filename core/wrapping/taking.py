@@ -1,6 +1,6 @@
-"""Attention and vectors taken out of a user's network as it runs, by hooks that change no number of its answer.
+"""Captures attention weights and vectors from a running network, by hooks that do not change its output.
 
-Hooks stay on a network for good and do nothing, unless the thread that calls it is recording: several threads may ask one model.
+Hooks stay registered. They do nothing unless the calling thread is recording, because several threads may use one model.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-# Rows of what is taken for weights may miss one by so much: half precision, dropout left on.
+# Tolerance for rows that should sum to one: half precision, dropout left on.
 _NEAR_ONE = 1e-2
 Take = Callable[[Any], Tensor]
 
 
 @dataclass
 class Tape:
-    """What one call of a network left behind.
+    """What was captured in one forward pass.
 
     Attributes:
-        attention: whether weights are wanted.
+        attention: whether to capture weights.
         weights: attention's name -> the weights of each call, in order.
-        outputs: embedding's name -> what its module gave, at each call.
-        inside: names of the attentions whose modules are running, and how many weights each has had. One module may be that of
-            several: of tokens of two modalities each pair is an attention.
+        outputs: embedding's name -> the tensors of each call of its module.
+        inside: a stack of the attentions whose modules are running, with the number of weights each had on entry. One module may
+            serve several attentions, such as one for each pair of modalities.
     """
 
     attention: bool
@@ -52,7 +52,7 @@ def _tape() -> Tape | None:
 
 @contextmanager
 def recording(attention: bool) -> Iterator[Tape]:
-    """Record what the hooks of a network see while it is called in this block, in this thread."""
+    """Record what the hooks capture in this block, in this thread."""
     before, tape = _tape(), Tape(attention)
     _HERE.tape = tape
     try:
@@ -66,7 +66,7 @@ def recording(attention: bool) -> Iterator[Tape]:
 
 
 class _Watch(TorchFunctionMode):
-    """Sees every call of scaled_dot_product_attention, whatever name it was imported under, in this thread alone."""
+    """Intercepts ``scaled_dot_product_attention`` in this thread, under whatever name it was imported."""
 
     def __init__(self, tape: Tape) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ def _sdpa_weights(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """The weights [..., Tq, Tk] that PyTorch's own function multiplies the values with, as its documentation has them."""
+    """The weights [..., Tq, Tk] of ``scaled_dot_product_attention``, by the formula in PyTorch's documentation."""
     if enable_gqa:
         key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
     scores = query @ key.transpose(-2, -1) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
@@ -104,11 +104,12 @@ def _sdpa_weights(
 
 
 def watch_attention(name: str, module: nn.Module, take: Take | None) -> None:
-    """Have an attention's weights taken from a module: an ``nn.MultiheadAttention``, one that holds some, one that calls
-    ``scaled_dot_product_attention``, or one that returns its weights.
+    """Capture the weights of a module.
+
+    The module may be or contain an ``nn.MultiheadAttention``, call ``scaled_dot_product_attention``, or return its weights.
 
     Args:
-        take: what picks the weights out of the module's output; told by their rows, which sum to one, if left out.
+        take: function that extracts the weights from the module's output; default: the tensor whose rows sum to one.
     """
     if isinstance(module, nn.MultiheadAttention):
         _watch_multihead(name, module, take)
@@ -122,11 +123,11 @@ def watch_attention(name: str, module: nn.Module, take: Take | None) -> None:
 
 
 def watch_output(name: str, module: nn.Module, of: str) -> None:
-    """Have a vector taken from a module's ``output``, or from its first ``input``."""
+    """Capture a module's ``output``, or its first ``input``."""
     module.register_forward_hook(_Keep(name, of))
 
 
-# Hooks are objects of classes, so that a network with hooks can be copied and sent to another process.
+# Hooks are instances of classes, not closures, so that a hooked network can be copied and sent to another process.
 @dataclass(frozen=True)
 class _Enter:
     name: str
@@ -145,11 +146,11 @@ class _Leave:
         tape = _tape()
         if tape is None or not tape.attention:
             return
-        # Of several attentions in one module the first is also left first.
+        # Leave hooks run in the order of the enter hooks, so the first attention on a module leaves first.
         last = max(place for place, (name, _) in enumerate(tape.inside) if name == self.name)
         _, before = tape.inside.pop(last)
         if self.take is not None:
-            # What its inner parts did is not what was asked for.
+            # Weights that ``take`` returns replace those captured from submodules.
             tape.weights[self.name][before:] = [self.take(output)]
         elif len(tape.weights[self.name]) == before and (weights := weights_in(output)) is not None:
             tape.weights[self.name].append(weights)
@@ -172,7 +173,7 @@ def _watch_multihead(name: str, module: nn.MultiheadAttention, take: Take | None
 
 @dataclass(frozen=True)
 class _Force:
-    """Ask for the weights, head by head, whatever the network asks for."""
+    """Make ``nn.MultiheadAttention`` return weights per head, whatever its caller asked for."""
 
     def __call__(self, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         tape = _tape()
@@ -188,7 +189,7 @@ class _Force:
 
 @dataclass(frozen=True)
 class _Release:
-    """Keep the weights, and give the network what it asked for."""
+    """Store the weights, and return what the caller asked for."""
 
     name: str
     take: Take | None
@@ -204,7 +205,7 @@ class _Release:
 
 
 def weights_in(output: Any) -> Tensor | None:
-    """The tensor among what a module returned whose rows sum to one: the last of several; None where there is none."""
+    """The tensor in a module's output whose rows sum to one, the last if there are several; None if there is none."""
     candidates = [tensor for tensor in _tensors(output) if _sums_to_one(tensor)]
     return candidates[-1] if candidates else None
 

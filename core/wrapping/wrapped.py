@@ -1,4 +1,4 @@
-"""Somebody's network as a model of ours: the contract on the outside, their own ``forward`` within."""
+"""A user's network as an ``AVModel``, around the network's own ``forward``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from affectscope.core.wrapping.shapes import frames_of, onto_frames, padded
 
 @dataclass(frozen=True)
 class WrappedConfig:
-    """Which declaration of which plugin: what there is to write down of a network that is not ours."""
+    """Which declaration of which plugin: all that a checkpoint can store of a wrapped network."""
 
     name: str
 
@@ -29,12 +29,12 @@ class WrappedConfig:
 class WrappedModel(AVModel):
     """A network that a plugin declared.
 
-    Each clip is asked alone, up to its last present frame, so that the numbers are the bare network's; a network that was
-    declared ``batched`` is handed all clips at once, padded, with their lengths.
+    Each clip is run alone, up to its last present frame, so that the numbers equal the bare network's. A network declared
+    ``batched`` gets all clips at once, padded, with their lengths.
 
     Args:
-        takes: what the network takes, by modality.
-        widths: embedding -> numbers.
+        takes: the network's inputs, by modality.
+        widths: embedding -> dimensions.
     """
 
     config_type = WrappedConfig
@@ -72,7 +72,7 @@ class WrappedModel(AVModel):
         return self._ask(batch, batch, attention)
 
     def _ask(self, batch: Batch, whole: Batch, attention: bool) -> NetworkOutput:
-        """The answers to some rows, padded as long as the ``whole`` batch."""
+        """The output for some rows, padded to the length of the ``whole`` batch."""
         lengths = self._lengths(batch.present)
         there = torch.stack([present.any(1) for present in batch.present.values()]).any(0)
         if not bool(there.any()):
@@ -90,9 +90,10 @@ class WrappedModel(AVModel):
         )
 
     def _check_widths(self, vectors: Mapping[str, Tensor]) -> None:
-        """
+        """Check embeddings for one that holds time in its last dimension.
+
         Raises:
-            UserError: when an embedding is as wide as a clip is long, as of a module that has time in its last dimension.
+            UserError: when an embedding is as wide as the clip has frames.
         """
         for name, vector in vectors.items():
             if vector.shape[1] != self.widths[name]:
@@ -102,7 +103,7 @@ class WrappedModel(AVModel):
                 )
 
     def _lengths(self, present: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Modality -> [B] frames that the network is handed. One that is absent lasts as long as the others do."""
+        """Modality -> [B] frames passed to the network. An absent modality gets the length of the others."""
         lengths = {m: lengths_of(rows) for m, rows in present.items()}
         if self.spec.reference:
             longest = torch.stack(list(lengths.values())).amax(0).clamp(min=1)
@@ -139,7 +140,7 @@ class WrappedModel(AVModel):
         return torch.cat([value, after[:, value.shape[1] :]], 1)
 
     def _map(self, maps: Tensor, query: str, key: str, batch: Batch, lengths: Mapping[str, Tensor], whole: Batch) -> Tensor:
-        """Weights on the frames of the batch; nothing where a clip has no key at all."""
+        """Attention weights on the batch's frames; zero where a clip has no keys."""
         queries, keys = int(lengths[query].max()), int(lengths[key].max())
         maps = onto_frames(maps, queries, keys)[..., : whole.present[query].shape[1], : whole.present[key].shape[1]]
         some = batch.present[key].any(1)[:, None, None, None]
@@ -147,7 +148,7 @@ class WrappedModel(AVModel):
         return padded(maps, whole.present[query].shape[1], whole.present[key].shape[1])
 
     def _nothing(self, batch: Batch, whole: Batch, attention: bool) -> NetworkOutput:
-        """What is said of clips without any frame: the network is not asked."""
+        """The output for clips without any present frame. The network is not run."""
         rows, outputs = len(batch), len(self.spec.labels)
         total = max(mask.shape[1] for mask in whole.present.values())
         prior = self.prior.expand(rows, total, outputs) if self.spec.reference else self.prior.expand(rows, outputs)
@@ -160,7 +161,7 @@ class WrappedModel(AVModel):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The declaration comes first: it has another process import the plugin, whose classes the rest is made of.
+        # The declaration comes first: unpickling it imports the plugin, which defines the other objects' classes.
         return _revived, (self.declared, {name: value for name, value in self.__dict__.items() if name != "declared"})
 
 

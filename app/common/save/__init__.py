@@ -1,4 +1,4 @@
-"""The button that saves a file: pressed while the page's script runs again, it saves the newest one all the same."""
+"""The button that saves a file. It also works during a rerun, and then saves the newest version."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def save(
     width: Literal["content", "stretch"] = "content",
     disabled: bool = False,
 ) -> None:
-    """A button that makes a file and saves it.
+    """A button that makes and saves a file.
 
     Args:
-        label: text, never markup.
-        make: as ``app.serving.saves.offer`` takes it.
-        name: of the file; what a file's name may not hold is taken out.
+        label: plain text.
+        make: as in ``app.serving.saves.offer``.
+        name: of the file; invalid characters are removed.
         kind: its media type.
-        key: one for each button of a page; it keeps the button's address over reruns.
-        icon: whether the sign of saving stands before the label.
+        key: unique per button on a page; keeps the button's URL over reruns.
+        icon: whether to show a save icon before the label.
     """
     url, called = ("", "") if disabled else saves.offer(key, make, name, kind)
     look = f"{type} dark" if st.context.theme.type == "dark" else type

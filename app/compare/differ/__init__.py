@@ -1,4 +1,4 @@
-"""The clips on which two models differ, in one row of pictures; a press looks at one. Every text stays text."""
+"""A row of pictures of the clips on which two models differ; a click selects one. All text is escaped."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from affectscope.app.common.component import component
 
 _ROW = component(Path(__file__).parent, "differ", '<div class="differ"></div>')
 HEIGHT = 98
-"""Of the row in pixels, whatever is in it: what stands below must not move when it comes."""
+"""Height of the row in pixels, fixed, so that nothing below moves when its content arrives."""
 
 
 @dataclass(frozen=True)
 class Differing:
-    """A clip, what A and B say of it, and whether either is right; None where nobody knows."""
+    """A clip, the predictions of A and B, and whether each is right; None if unknown."""
 
     id: str
     picture: str | None
@@ -31,12 +31,12 @@ def row(
     title: str, shown: Sequence[Differing], current: str, *, key: str, look: Callable[[str], None], empty: str = "",
     offer: tuple[str, str] = ("", ""), take: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
-    """Show the row; ``look(clip)`` is called when one is pressed.
+    """Show the row; ``look(clip)`` is called when one is clicked.
 
     Args:
-        current: the clip that is looked at.
-        empty: what to say where there is none.
-        offer: what a person might prefer, and why; ``take`` is called when its button is pressed.
+        current: the current clip.
+        empty: text if there are none.
+        offer: a suggestion and its reason; ``take`` is called when its button is pressed.
     """
     known = {clip.id for clip in shown}
 

@@ -1,4 +1,4 @@
-"""The state_dicts of public repositories, turned into ours: one file a family of repositories, one function a layout."""
+"""Converts the state_dicts of public repositories: a file per family of repositories, a function per layout."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from affectscope.core.checkpoints.layouts.vavl import VAVL_FILES, VAVL_NEEDED, i
 
 __all__ = ["LAYOUTS", "VAVL_FILES", "VAVL_NEEDED", "Layout", "add", "is_plugins", "is_vavl_part", "own", "recognise", "vavl_part"]
 
-# A file in this folder registers its layouts by its decorators alone.
+# Importing the files of this folder registers their layouts.
 for _file in iter_modules(__path__):
     import_module(f"{__name__}.{_file.name}")

@@ -1,4 +1,4 @@
-"""AuxFormer, of both versions of its repository."""
+"""Both versions of AuxFormer's repository."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KNOWN = r"(conv_1d_[av]|trans_[av]_with_[av]|trans_[av]_mem|[av]_mem|proj_aux\d
 @layout("auxformer-v1", marks=("proj_aux1.", "trans_a_with_v."), known=_KNOWN)
 @layout("auxformer-v2", marks=("conv_1d_a.", "proj_aux1.", "trans_a_with_v."), known=_KNOWN)
 def auxformer(state: State) -> tuple[AuxFormerConfig, State]:
-    """ilucasgoncalves/AuxFormer: git history (v1) and HEAD (v2), which differ in sizes only. Ten heads are in neither file."""
+    """ilucasgoncalves/AuxFormer: git history (v1) and HEAD (v2), which differ in sizes only. Ten heads (not in the files)."""
     state = renamed(
         state,
         {

@@ -1,4 +1,4 @@
-"""What a layout is, and which one a file is of."""
+"""The definition of a layout, and recognising a file's."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from affectscope.core.files.weights import is_bookkeeping, plain, prefixes, unwr
 from affectscope.core.registry import Registry
 
 State = dict[str, Tensor]
-# A state_dict whose keys are the layout's own -> our model's config, and its state as our model has it.
+# A state_dict in the layout's keys -> our model's config and state.
 Convert = Callable[[State], tuple[Any, State]]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a public repository names its weights.
+    """A public repository's names of weights.
 
     Attributes:
-        convert: what turns its tensors into ours.
-        marks: how keys begin, all of which every file of it has. Of two layouts that fit a file, the one with more is it.
-        known: a pattern that each of its keys begins with; what else stands beside them in a file is no part of the model.
-        plugins: whether a person's own: its config is whole, so that nothing is asked of whoever reads a file.
+        convert: converts its tensors to ours.
+        marks: key prefixes that every file of the layout has. If two layouts match, the one with more marks wins.
+        known: pattern for the start of each of its keys; other keys in a file are not part of the model.
+        plugins: whether a plugin defined it. Its config is complete, so no questions are asked.
     """
 
     convert: Convert
@@ -39,7 +39,7 @@ LAYOUTS: Registry[Layout] = Registry("layout")
 
 
 def layout(name: str, marks: Collection[str], known: str) -> Callable[[Convert], Convert]:
-    """Register a function of this package as a layout; see ``Layout``."""
+    """Decorator: register a function as a layout; see ``Layout``."""
 
     def register(convert: Convert) -> Convert:
         LAYOUTS.register(name)(Layout(convert, tuple(marks), known))
@@ -49,13 +49,13 @@ def layout(name: str, marks: Collection[str], known: str) -> Callable[[Convert],
 
 
 def add(name: str, marks: Collection[str], known: str, convert: Convert) -> None:
-    """Register a layout of a plugin's; one of the same file from before is replaced.
+    """Register a plugin's layout; it replaces an earlier one of the same file.
 
     Args:
         marks, known: see ``Layout``.
 
     Raises:
-        UserError: when the name is another's, or there is no mark.
+        UserError: when the name is taken, or there are no marks.
     """
     if name in list(LAYOUTS) and not (is_plugins(name) and _file(LAYOUTS[name].convert) == _file(convert)):
         raise UserError(f"There is already a layout called {name}: choose another name.")
@@ -65,7 +65,7 @@ def add(name: str, marks: Collection[str], known: str, convert: Convert) -> None
 
 
 def is_plugins(name: str) -> bool:
-    """Whether a layout is a plugin's."""
+    """Whether a plugin defined a layout."""
     return LAYOUTS[name].plugins
 
 
@@ -74,9 +74,9 @@ def _file(convert: Convert) -> str:
 
 
 def recognise(keys: Collection[str]) -> str | None:
-    """The layout that a file's keys are of, whatever stands before them; None where they are of none that is known.
+    """The layout of a file's keys, ignoring prefixes; None if unknown.
 
-    A person's own go before ours.
+    Plugins' layouts take precedence.
     """
     keys = {plain(key) for key in keys}
     fitting = [name for name in reversed(LAYOUTS.in_order()) if prefixes(keys, LAYOUTS[name].marks)]
@@ -84,11 +84,11 @@ def recognise(keys: Collection[str]) -> str | None:
 
 
 def own(name: str, state: Mapping[str, Tensor]) -> tuple[State, list[str], list[str]]:
-    """A file's tensors by the keys that the layout has for them.
+    """A file's tensors under the layout's keys, without prefixes.
 
     Returns:
-        The tensors; keys of the file that are no part of the layout; and what stands before other weights of it in the file,
-        as an average's.
+        The tensors; keys that are not part of the layout; and the prefixes of further copies of the weights in the file, such as
+        moving averages.
     """
     named = {plain(key): key for key in state}
     before = prefixes(named, LAYOUTS[name].marks)

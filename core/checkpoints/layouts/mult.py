@@ -13,7 +13,7 @@ from affectscope.core.models.mult import MulTConfig
     known=r"(proj_[alv]|trans_[alv]_with_[alv]|trans_[alv]_mem|proj\d|out_layer)\.",
 )
 def mult(state: State) -> tuple[MulTConfig, State]:
-    """yaohungt/Multimodal-Transformer, with three modalities, or with the two whose keys the file has. Five heads."""
+    """yaohungt/Multimodal-Transformer with three modalities, or with the two that the file has keys for. Five heads."""
     state = renamed(
         state,
         {

@@ -1,4 +1,4 @@
-"""What several layouts need to turn names of weights into ours, and to tell sizes from shapes."""
+"""Helpers for layouts: renaming keys, and inferring sizes from shapes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MODALITY = {"a": "audio", "v": "visual", "l": "text"}
 
 
 def renamed(state: State, names: Mapping[str, Callable[[re.Match[str]], str]]) -> State:
-    """New names by the first pattern that fits a key's start; bookkeeping of fairseq's encoder is dropped."""
+    """Rename each key by the first pattern that matches its start; drop the bookkeeping of fairseq's encoder."""
     found = {}
     for key, value in state.items():
         if key.endswith((".version", "._float_tensor")):
@@ -28,7 +28,7 @@ def renamed(state: State, names: Mapping[str, Callable[[re.Match[str]], str]]) -
 
 
 def first_fitting(key: str, names: Mapping[str, str]) -> str:
-    """A key with its start renamed by the first pattern that fits it; as it is where none does."""
+    """A key renamed by the first pattern that matches its start; unchanged if none does."""
     for pattern, name in names.items():
         new, hits = re.subn(f"^{pattern}", name, key)
         if hits:
@@ -37,7 +37,7 @@ def first_fitting(key: str, names: Mapping[str, str]) -> str:
 
 
 def _over_one_frame(weight: Tensor) -> Tensor:
-    """Projections are convolutions over one frame in the public code."""
+    """Squeeze a projection, which the public code implements as a convolution over one frame."""
     if weight.ndim == 3 and weight.shape[-1] != 1:
         raise UserError(
             f"its projections look at {weight.shape[-1]} frames at once (a kernel over 1), where the public code has a kernel of "
@@ -47,7 +47,7 @@ def _over_one_frame(weight: Tensor) -> Tensor:
 
 
 def depth(state: State, encoder: str) -> int:
-    """How many layers the file holds; counted, since a number in a key may be anything."""
+    """Number of layers in the file; counted, because indices in untrusted keys may be anything."""
     pattern = re.compile(rf"{re.escape(encoder)}\.layers\.(\d+)\.")
     numbers = {match[1] for key in state if (match := pattern.match(key))}
     if not numbers:
@@ -56,5 +56,5 @@ def depth(state: State, encoder: str) -> int:
 
 
 def labels(state: State, last: str = "main.out.weight") -> tuple[str, ...]:
-    """A name for each of the last layer's outputs, [outputs, ...]: state_dicts do not name their classes."""
+    """Placeholder names for the last layer's outputs, [outputs, ...]: state_dicts do not contain class names."""
     return tuple(f"class {i}" for i in range(len(state[last])))

@@ -26,7 +26,7 @@ _FUSED = {
     known=r"(audio|visual)_model\.conv1d_|av1?\.|va1?\.|classifier_1\.",
 )
 def sfav(state: State) -> tuple[SFAVConfig, State]:
-    """katerynaCh/multimodal-emotion-recognition with any of its three fusions, from its face network's features on. One head."""
+    """katerynaCh/multimodal-emotion-recognition with any of its three fusions, on its face network's features. One head."""
     fusion = "lt" if "av.attn.q.weight" in state else "it" if "av1.attn.q.weight" in state else "ia"
     converted: State = {}
     for key, value in state.items():
@@ -37,7 +37,7 @@ def sfav(state: State) -> tuple[SFAVConfig, State]:
             kind = ("convolution", "norm")[int(branch[3])]
             converted[f"{stage}.{branch[1]}.{number}.{kind}.{branch[4]}"] = value
         elif cross:
-            # "ia" makes values and never uses them.
+            # "ia" computes values but does not use them.
             if fusion == "ia" and cross[2].startswith("kv."):
                 converted[f"cross.{MODALITY[cross[1][0]]}.key.weight"] = value[: len(value) // 2]
             elif not (fusion == "ia" and cross[2].startswith("proj.")):

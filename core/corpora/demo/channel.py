@@ -1,7 +1,7 @@
-"""What a recording adds: a room, a microphone, noise, a band, a level.
+"""Simulates a recording channel: room, microphone, noise, bandwidth, level.
 
 Rooms are exponentially decaying noise after the direct sound (Polack 1988), from a booth to a hall; microphones are smooth random
-curves over frequency; noise is coloured, hums or babbles of the speech itself.
+frequency responses; noise is coloured, hum, or babble of the speech itself.
 """
 
 import numpy as np
@@ -11,21 +11,21 @@ from affectscope.core.corpora.demo.speech import RATE
 
 
 def roomy(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Speech in a room: a booth three times out of ten. The sound keeps its length and its direct part its place."""
+    """Add reverberation; 30 % of the rooms are booths. Length and direct sound are unchanged."""
     if rng.random() < 0.3:
         return samples
     seconds = float(np.exp(rng.uniform(np.log(0.12), np.log(0.6))))
     clock = np.arange(int(seconds * RATE)) / RATE
     tail = rng.normal(0, 1, len(clock)) * 10 ** (-3 * clock / seconds)
     tail[: int(0.003 * RATE)] = 0
-    # High notes die first.
+    # High frequencies decay first.
     tail = sosfilt(butter(1, rng.uniform(2000, 6000), fs=RATE, output="sos"), tail)
     tail *= 10 ** (-rng.uniform(3, 18) / 20) / np.sqrt(np.sum(tail**2))
     return (samples + fftconvolve(samples, tail)[: len(samples)]).astype(np.float32)
 
 
 def through(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Speech as a microphone hears it: a smooth curve of some dB, without the lowest and sometimes without high notes."""
+    """Apply a microphone: a smooth response of some dB, without the lowest and sometimes without high frequencies."""
     frequencies = np.fft.rfftfreq(len(samples), 1 / RATE)
     octaves = np.log2(np.maximum(frequencies, 50) / 50)
     curve = np.zeros(len(frequencies))
@@ -39,7 +39,7 @@ def through(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def noise(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Noise [count] of unit power, from white to brown, sometimes with the mains' hum."""
+    """Noise [count] of unit power, from white to brown, sometimes with mains hum."""
     slope = rng.uniform(0.0, 1.2)
     spectrum = np.fft.rfft(rng.normal(0, 1, count))
     spectrum /= np.maximum(np.fft.rfftfreq(count, 1 / RATE), 60) ** slope
@@ -52,8 +52,10 @@ def noise(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def levelled(sound: np.ndarray, loudness: float) -> np.ndarray:
-    """The sound as loud as recordings are: whoever records or publishes turns a quiet voice up and a loud one down, so that the
-    level says next to nothing of the speaker; `loudness` in dB is what is left of chance."""
+    """Normalise the level, as recordings are: the level then says almost nothing about the speaker.
+
+    `loudness` in dB is the remaining random variation.
+    """
     peak = float(np.abs(sound).max()) + 1e-9
     goal = 10 ** ((-3 + 1.6 * loudness) / 20)
     return (sound * min(goal, 0.98) / peak).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Build the corpus on disk: plan, perform and draw each clip, several at a time, and pick up where a run stopped."""
+"""Builds the corpus on disk: plans, performs and renders clips in parallel, and resumes interrupted builds."""
 
 import csv
 import io
@@ -35,8 +35,8 @@ LICENCE = (
     "GPL-3), ph (Brailcom, GPL-2+), ona (UPC Barcelona, LGPL-2.1+). The clips show nobody who exists. Those of the held-out "
     "speakers, and what is AffectScope's of all, are dedicated to the public (CC0)."
 )
-# What moves less than this share of the clip's strongest motion is not marked, nor what moves less than half a pixel;
-# three pixels are always enough, or a dropped jaw would hide that the brows rise too.
+# Motion below this share of the clip's maximum, or below half a pixel, is not marked; three pixels always are, so that a dropped
+# jaw does not hide rising brows.
 MASK_SHARE, MASK_PIXELS, MASK_ENOUGH = 0.35, 0.5, 3.0
 _THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LP_NUM_THREADS": "0"}
 _SCENES: "list[Scene]" = []
@@ -53,8 +53,8 @@ def build(
 ) -> Path:
     """Build `clips` clips into `out` and return it. The same seed gives the same corpus.
 
-    A clip whose video and truth are there is left alone, so a build that was stopped goes on; `progress(done, clips)`
-    is called after every clip. `workers` processes run side by side (default: one a core).
+    Clips with video and truth are skipped, so an interrupted build resumes; `progress(done, clips)` is called after every clip.
+    `workers` processes run in parallel (default: one per core).
     """
     check_tools()
     out = Path(out)
@@ -73,11 +73,11 @@ def make_corpus(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write a corpus's table and manifest, and make of its clips those that are not there yet.
+    """Write a corpus's table and manifest, and make its missing clips.
 
     Args:
-        items: clip -> what `make` makes it of.
-        workers, progress: as of `build`.
+        items: clip -> argument of `make`.
+        workers, progress: as in `build`.
     """
     for folder in ("clips", "truth"):
         (out / folder).mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def make_corpus(
 
 
 def check_tools() -> None:
-    """Raise a `UserError` where the packages that only corpus building needs are missing."""
+    """Raise a `UserError` if packages needed only for building are missing."""
     import importlib.util
 
     from affectscope.core.corpora.demo import recorded
@@ -107,7 +107,7 @@ def check_tools() -> None:
 
 
 def perform_all(out: Path, plans: Sequence[Any], workers: int, make: Callable[[Path, Any], str]) -> Iterator[str]:
-    """Make the clips, each by `make`; yields each clip's name when it is on disk."""
+    """Run `make` for each clip; yields each clip's name when it is on disk."""
     if workers == 1 or len(plans) < 2:
         for item in plans:
             yield make(out, item)
@@ -125,7 +125,7 @@ def perform_all(out: Path, plans: Sequence[Any], workers: int, make: Callable[[P
 
 
 def _end_with_parent() -> None:
-    """A worker whose build was killed must not go on writing clips, beside the next build's workers."""
+    """End this worker if its build is killed, so that it does not interfere with the next build."""
 
     def wait() -> None:
         parent = multiprocessing.parent_process()
@@ -137,7 +137,7 @@ def _end_with_parent() -> None:
 
 
 class Change(Protocol):
-    """What is planted into a clip, step by step; `span` is when, in seconds of the clip."""
+    """A planted change to a clip, step by step; `span` is its time in seconds of the clip."""
 
     def spoken(self, plain: "Speech") -> tuple["Speech", tuple[float, float]]: ...
 
@@ -147,7 +147,7 @@ class Change(Protocol):
 
 
 def make_clip(out: Path, item: Plan, max_frames: int | None = None, change: Change | None = None) -> str:
-    """Make one clip, its video last: a clip whose video is there is finished. `max_frames` cuts it short for tests."""
+    """Make one clip. The video is written last, to mark it as finished. `max_frames` shortens it for tests."""
     import cv2
 
     from affectscope.core.corpora.demo import encode, expressions, render, voice
@@ -191,7 +191,7 @@ def make_clip(out: Path, item: Plan, max_frames: int | None = None, change: Chan
 
 
 def _scene(identity: Identity) -> "Scene":
-    """The process's one stage, with this person on it."""
+    """The process's only stage, with this person on it."""
     from affectscope.core.corpora.demo.render import Scene
 
     if not _SCENES:
@@ -215,7 +215,7 @@ def finished(out: Path, clip: str) -> bool:
 
 
 def _table(plans: list[Plan], group: Group) -> str:
-    """The label table as CSV text; a quarter of the speakers of a training corpus are its validation split."""
+    """The label table as CSV text; in a training corpus, a quarter of the speakers are the validation split."""
     ages = {identity.name: identity for identity in people(group)}
     validation = {identity.name for identity in people(group)[3::4]}
     text = io.StringIO()

@@ -1,6 +1,6 @@
-"""Frames and sound into one MP4 that browsers play: H.264 (yuv420p) and AAC, the index in front.
+"""Encodes frames and sound into an MP4 that browsers play: H.264 (yuv420p) and AAC, index first.
 
-One thread and fixed settings, so that the same frames always give the same bytes.
+A single thread and fixed settings make the bytes reproducible.
 """
 
 from fractions import Fraction
@@ -13,9 +13,9 @@ from affectscope.core.corpora.demo.expressions import FPS
 
 
 def write_clip(path: Path, frames: list[np.ndarray], sound: np.ndarray, rate: int, quality: int = 25) -> None:
-    """Write `frames` ([H, W, 3] uint8 each, 25 a second) and mono `sound` [N] float32 at `rate` Hz; `quality` is x264's crf."""
+    """Write `frames` ([H, W, 3] uint8 each, 25 per second) and mono `sound` [N] float32 at `rate` Hz; `quality` is x264's crf."""
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        # x264's macroblock tree reads memory beyond pictures whose half width is no multiple of 64: other bytes each time.
+        # x264's macroblock tree reads beyond pictures whose half width is not a multiple of 64, which makes bytes irreproducible.
         options = {"crf": str(quality), "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
         video = container.add_stream("libx264", rate=FPS, options=options)
         video.height, video.width = frames[0].shape[:2]

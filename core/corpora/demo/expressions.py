@@ -1,8 +1,8 @@
-"""From a plan to blendshape curves: the emotion's course, lip-sync, blinks, gaze and head motion.
+"""From a plan to blendshape curves: the emotion over time, lip-sync, blinks, gaze and head motion.
 
-Expressions follow FACS (Ekman and Friesen) in ARKit's names. A name without a side stands for both sides. Weights were
-tuned on training identities only, by a search that asked a reader of real faces (mini-XCEPTION on FER2013) and paid
-for every step away from the textbook's expression.
+Expressions follow FACS (Ekman and Friesen) in ARKit's names. A name without a side means both sides. Weights were tuned on
+training identities only, by a search that maximised the classification by a model of real faces (mini-XCEPTION on FER2013), with
+a penalty for deviating from the textbook expression.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from affectscope.core.corpora.demo.script import Plan
 
 FPS = 25
 
-# Several manners an emotion: held back and open, with the mouth shut and with teeth, one side more than the other.
+# Several variants per emotion: restrained and open, mouth closed and with teeth, asymmetric.
 EXPRESSIONS: dict[str, tuple[dict[str, float], ...]] = {
     "anger": (
         {"browDown": 0.9, "eyeSquint": 0.4, "eyeWide": 0.25, "noseSneer": 0.6, "mouthPress": 0.45, "mouthFrown": 0.32,
@@ -66,10 +66,10 @@ EXPRESSIONS: dict[str, tuple[dict[str, float], ...]] = {
          "mouthStretch": 0.35},
     ),
 }  # fmt: skip
-# The face at rest; an expression takes its place.
+# The face at rest, which an expression replaces.
 REST = {"browOuterUp": 0.36, "mouthPress": 0.5, "eyeWide": 0.17, "mouthSmile": 0.04}
 
-# espeak-ng's phonemes by the lips' shape; a name is matched by its longest known beginning, stress marks apart.
+# espeak-ng's phonemes by lip shape; matched by the longest known prefix, ignoring stress marks.
 VISEMES: dict[str, dict[str, float]] = {
     "closed": {"mouthClose": 0.06, "mouthPress": 0.45, "mouthRollLower": 0.2, "mouthRollUpper": 0.15},
     "teeth": {"mouthRollLower": 0.5, "mouthUpperUp": 0.25, "jawOpen": 0.06},
@@ -91,14 +91,17 @@ SOUNDS = {
     "wide": "i i: I I# j i@ i@3", "o": "oU O O: OI O2 o@ O@ U@ o", "rest": "_ _: _! ?",
 }  # fmt: skip
 _SHAPE_OF = {sound: shape for shape, sounds in SOUNDS.items() for sound in sounds.split()}
-# Jaws open less in speech than one thinks.
+# Scale of jaw opening in speech, which is smaller than one expects.
 SPEECH_SHARE = 0.68
 
 
 @dataclass(frozen=True)
 class Performance:
-    """What the face does: `weights` and `without` (the same without the emotion) [F, 52], `angles` [F, 3] in degrees,
-    `shift` [F, 3] in dm, `envelope` [F] of the emotion in 0..1, `times` [F] seconds (frame centres)."""
+    """The face's motion.
+
+    `weights` and `without` (the same without the emotion) [F, 52], `angles` [F, 3] in degrees, `shift` [F, 3] in dm, `envelope`
+    [F] of the emotion in 0..1, `times` [F] seconds (frame centres).
+    """
 
     times: np.ndarray
     weights: np.ndarray
@@ -109,7 +112,7 @@ class Performance:
 
 
 def full_expression(emotion: str, variant: int = 0) -> dict[str, float]:
-    """The weights of an emotion's full expression, silent; `variant` chooses among its manners."""
+    """The weights of an emotion's full expression, without speech."""
     variants = EXPRESSIONS[emotion]
     return (REST if emotion == "neutral" else {}) | variants[variant % len(variants)]
 
@@ -133,7 +136,7 @@ def act(
     rng: np.random.Generator,
     habit_rng: np.random.Generator,
 ) -> Performance:
-    """The face of a plan whose lips form `phonemes` between `edges` [P + 1] (seconds), in a clip of `seconds`."""
+    """The face for a plan whose lips form `phonemes` between `edges` [P + 1] (seconds), in a clip of `seconds`."""
     count = int(np.ceil(seconds * FPS))
     times = (np.arange(count) + 0.5) / FPS
     envelope = course(times / seconds, plan)
@@ -146,11 +149,11 @@ def act(
     angles, shift = _head(plan, phonemes, edges, times, envelope, rng)
     without = habit + vector(REST) + SPEECH_SHARE * _speech(phonemes, edges, times) + _beats(phonemes, edges, times, rng)
     without += _gaze(times, angles, rng)
-    # Brows and lids need not move with the mouth: each region follows the course a little after it, never before.
+    # Brows and lids need not move with the mouth: each region lags a little, and never leads.
     mouth = np.array([name.startswith(("mouth", "jaw", "tongue")) for name in names])
     delays = np.where(mouth, rng.uniform(0, 0.08), rng.uniform(0, 0.08)) / seconds
     strength = np.stack([course(times / seconds - delay, plan) for delay in delays], 1)
-    # A strong expression leaves the lips less room to speak.
+    # A strong expression reduces the lips' motion in speech.
     speaking = np.where(mouth, 1 - 0.5 * strength * min(plan.face_level, 1.0), 1.0)
     weights = (without - strength * min(plan.face_level, 1.0) * vector(REST)) * speaking + strength * emotion
     if plan.visual_emotion == "neutral" and not plan.second:
@@ -161,14 +164,14 @@ def act(
 
 
 def course(place: np.ndarray, plan: Plan) -> np.ndarray:
-    """Strength of the emotion, 0 to 1, at places 0..1 of the clip: it rises, stays and goes."""
+    """The emotion's strength, 0 to 1, at places 0..1 of the clip: rise, hold, fall."""
     knots = (plan.onset, plan.apex_start, plan.apex_end, plan.offset)
     ramp = np.interp(place, knots, (0.0, 1.0, 1.0, 0.15))
     return ramp * ramp * (3 - 2 * ramp)
 
 
 def _emotion(plan: Plan, rng: np.random.Generator, habit_rng: np.random.Generator) -> np.ndarray:
-    """Blendshape weights [52] of the plan's full expression, in this person's and this clip's own manner."""
+    """Blendshape weights [52] of the plan's full expression, with this person's and this clip's variation."""
     liking = {emotion: habit_rng.dirichlet(np.full(len(manners), 1.5)) for emotion, manners in EXPRESSIONS.items()}
     vivid, crooked = habit_rng.uniform(0.88, 1.1), habit_rng.normal(0, 0.06)
     target = _mixture(plan.visual_emotion, liking, rng)
@@ -176,7 +179,7 @@ def _emotion(plan: Plan, rng: np.random.Generator, habit_rng: np.random.Generato
         target = (1 - plan.second_share) * target + plan.second_share * _mixture(plan.second, liking, rng)
     names = rig().names
     manner = np.exp(rng.normal(0, 0.16, len(names)))
-    # Both sides of a face move together but for a lean, which brows and mouth need not share.
+    # Both sides of a face move together except for an asymmetry, which may differ between brows and mouth.
     leans = {True: crooked + rng.normal(0, 0.08), False: crooked + rng.normal(0, 0.08)}
     sides = np.ones(len(names))
     for index, name in enumerate(names):
@@ -190,14 +193,14 @@ def _emotion(plan: Plan, rng: np.random.Generator, habit_rng: np.random.Generato
 
 
 def _mixture(emotion: str, liking: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """An expression [52] between two manners of an emotion, the one that the person likes being the likelier."""
+    """An expression [52] between two variants of an emotion, drawn by the person's preferences."""
     manners = EXPRESSIONS[emotion]
     chance = 0.65 * liking[emotion] + 0.35 / len(manners)
     first, second = rng.choice(len(manners), 2, p=chance / chance.sum())
     share = rng.uniform(0.6, 1.0)
     mixed = share * vector(manners[first]) + (1 - share) * vector(manners[second])
     if rng.random() < 0.5:
-        # A lopsided manner is as often the other side's.
+        # Mirror asymmetric variants half of the time.
         names = rig().names
         other = {"Left": "Right", "Right": "Left"}
         swapped = [next((n.removesuffix(a) + b for a, b in other.items() if n.endswith(a)), n) for n in names]
@@ -206,7 +209,7 @@ def _mixture(emotion: str, liking: dict[str, np.ndarray], rng: np.random.Generat
 
 
 def _speech(phonemes: tuple[str, ...], edges: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Lip-sync [F, 52]: each phoneme's shape, blurred in time as neighbours colour each other."""
+    """Lip-sync [F, 52]: each phoneme's shape, blurred in time to simulate coarticulation."""
     step = 0.01
     clock = np.arange(0, times[-1] + 0.3, step)
     dense = np.zeros((len(clock), len(rig().names)), np.float32)
@@ -221,7 +224,7 @@ def _speech(phonemes: tuple[str, ...], edges: np.ndarray, times: np.ndarray) -> 
 
 
 def shape_of(phoneme: str) -> str:
-    """The lips' shape, a key of `VISEMES`, of a phoneme by espeak-ng's name."""
+    """The lip shape, a key of `VISEMES`, for a phoneme by espeak-ng's name."""
     bare = phoneme.lstrip("',%=_|!") or "_"
     for length in range(len(bare), 0, -1):
         if bare[:length] in _SHAPE_OF:
@@ -230,8 +233,10 @@ def shape_of(phoneme: str) -> str:
 
 
 def _blinks(times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """How far the lids are shut [F], 0 to 1. They close in a tenth of a second and open in two (VanderWerf et al. 2003,
-    Eyelid movements), every three seconds or so of speech."""
+    """How far the lids are closed [F], 0 to 1.
+
+    They close in 0.1 s and open in 0.2 s (VanderWerf et al. 2003, Eyelid movements), about every three seconds of speech.
+    """
     closed = np.zeros(len(times))
     moment = rng.uniform(0.1, 3.0)
     while moment < times[-1]:
@@ -243,7 +248,7 @@ def _blinks(times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _blinked(weights: np.ndarray, closed: np.ndarray) -> np.ndarray:
-    """The face [F, 52] with its lids shut as far as `closed` [F]: whatever else moves them gives way."""
+    """The face [F, 52] with lids closed as far as `closed` [F], overriding what else moves them."""
     names = rig().names
     weights = weights.copy()
     for side in ("Left", "Right"):
@@ -255,8 +260,7 @@ def _blinked(weights: np.ndarray, closed: np.ndarray) -> np.ndarray:
 
 
 def _gaze(times: np.ndarray, angles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Both eyes [F, 52]: on the camera, whichever way the head (`angles` [F, 3]) turns, but for small jumps and a rare
-    look elsewhere."""
+    """Both eyes [F, 52]: on the camera, compensating the head's `angles` [F, 3], with saccades and rare glances elsewhere."""
     side, up = -angles[:, 0].astype(float), angles[:, 1].astype(float)
     moment, away = 0.0, False
     while moment < times[-1]:
@@ -277,7 +281,7 @@ def _gaze(times: np.ndarray, angles: np.ndarray, rng: np.random.Generator) -> np
 
 
 def _stresses(phonemes: tuple[str, ...], edges: np.ndarray) -> np.ndarray:
-    """The middles [S] in seconds of the stressed sounds; of every fourth sound where nothing is marked."""
+    """Centre times [S] in seconds of the stressed phonemes, or if none is marked, of every fourth."""
     middles = (edges[:-1] + edges[1:]) / 2
     marked = [index for index, name in enumerate(phonemes) if name.startswith("'")]
     spoken = [index for index, name in enumerate(phonemes) if shape_of(name) != "rest"]
@@ -285,7 +289,7 @@ def _stresses(phonemes: tuple[str, ...], edges: np.ndarray) -> np.ndarray:
 
 
 def _beats(phonemes: tuple[str, ...], edges: np.ndarray, times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Brows [F, 52] that rise a little with some stressed words."""
+    """Brows [F, 52] that rise slightly with some stressed words."""
     field = np.zeros(len(times))
     for moment in _stresses(phonemes, edges):
         field += max(0.0, rng.normal(0.03, 0.09)) * np.exp(-0.5 * ((times - moment) / 0.13) ** 2)
@@ -295,8 +299,10 @@ def _beats(phonemes: tuple[str, ...], edges: np.ndarray, times: np.ndarray, rng:
 def _head(
     plan: Plan, phonemes: tuple[str, ...], edges: np.ndarray, times: np.ndarray, envelope: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Head angles [F, 3] and shift [F, 3]: the plan's pose, slow sway, nods with the stressed words (Munhall et al. 2004,
-    Visual prosody), and a little of the emotion."""
+    """Head angles [F, 3] and shift [F, 3]: the plan's pose, slow sway, nods on stressed words, and some of the emotion.
+
+    Nods follow Munhall et al. 2004, Visual prosody.
+    """
     sway = np.zeros((len(times), 6))
     for speed in (0.35, 0.8, 1.7):
         sway += rng.normal(0, 1, 6) * np.sin(2 * np.pi * speed * times[:, None] + rng.uniform(0, 6.28, 6)) / (1 + speed)

@@ -1,7 +1,6 @@
-"""Hair: single strands over a thin shell, so that it has a hairline and a soft outline; a curtain where it falls.
+"""Hair: strands over a thin shell, which gives a hairline and a soft outline, and a curtain for long hair.
 
-A strand is a polyline that follows the scalp, combed as its style is, and rises from it; all hair turns rigidly with the
-head.
+A strand is a polyline along the scalp, combed according to its style, and rising from it. All hair rotates rigidly with the head.
 """
 
 from dataclasses import dataclass
@@ -14,9 +13,12 @@ from affectscope.core.corpora.demo.identities import Identity
 
 @dataclass(frozen=True)
 class Style:
-    """`shell`: how far the shell stands off the scalp in dm; `fringe`: how low on the forehead hair begins (1 low, -1 high);
-    `length` of strands in dm, `lift` of their ends off the scalp in dm, `comb`: the way they lie; `falls`: down to which
-    height y in dm, or 0; `strands`: their number."""
+    """Parameters of a hair style.
+
+    `shell`: distance of the shell from the scalp in dm; `fringe`: how low on the forehead hair begins (1 low, -1 high); `length`
+    of strands in dm, `lift` of their ends off the scalp in dm, `comb`: their direction; `falls`: the height y in dm to which hair
+    falls, or 0; `strands`: their number.
+    """
 
     shell: float
     fringe: float
@@ -36,7 +38,7 @@ STYLES = {
     "bun": Style(0.03, 0.6, 0.5, 0.055, "back", knot=True),
 }  # fmt: skip
 STEPS = 5
-# The skull as an ellipsoid, in dm: smooth normals, and the way that hair points when it stands up.
+# The skull as an ellipsoid, in dm: gives smooth normals, and the direction of raised hair.
 CENTRE, RADII = np.array((0.0, 7.55, 0.45), np.float32), np.array((0.75, 0.95, 0.92), np.float32)
 
 
@@ -54,8 +56,7 @@ class Lock:
 def grow(
     identity: Identity, template: np.ndarray, neutral: np.ndarray, normals: np.ndarray, masks: dict[str, np.ndarray]
 ) -> tuple[list[Lock], np.ndarray, np.ndarray]:
-    """The pieces of a person's hair, in the place of the neutral head; the vertices [M] of the skin that they hide; and
-    how much hair [M] in 0..1 shows through on the skin."""
+    """A person's hair on the neutral head; the skin vertices [M] that it hides; and hair density [M] in 0..1 on the skin."""
     from affectscope.core.corpora.demo.puppet import hash_name, rig
 
     style = STYLES[identity.hair_style]
@@ -64,7 +65,7 @@ def grow(
     if not style.length:
         return [], np.zeros(len(cover), bool), cover
     quads = rig().quads["skin"]
-    # The shell's rim lies under the skin, so that the two cut in a smooth line, whatever the quads; strands hide it.
+    # The shell's rim is below the skin, so that they intersect in a smooth line; strands hide it.
     chosen = quads[(cover[quads] > 0.02).any(1) & (masks["ears"][quads] < 0.3).all(1)]
     used, flat = np.unique(chosen, return_inverse=True)
     depth = np.clip((cover[used] - 0.3) * 1.6, 0, 1)
@@ -78,19 +79,19 @@ def grow(
         locks += _curtain(identity, neutral, style.falls, rng)
     if style.knot:
         locks += _knot(identity, neutral, rng)
-    # Ears would come through hair that falls over them.
+    # Otherwise ears would stick through falling hair.
     return locks, (cover > 0.97) | ((masks["ears"] > 0.3) & bool(style.falls)), cover
 
 
 def _scalp(template: np.ndarray, fringe: float, frame: float, rng: np.random.Generator) -> np.ndarray:
-    """How much hair grows at each vertex [M], in 0..1: none before the hairline, full a little behind it.
+    """Hair density at each vertex [M], in 0..1: zero before the hairline, full a little behind it.
 
     `fringe` lowers the hairline, `frame` (dm) brings hair forward at the temples.
     """
     x, y, z = template.T
     heights = [6.3, 6.75, 7.0, 7.2, 7.45, 7.75, 8.0, 8.15, 8.3, 8.5]
     line = np.interp(y, heights, [-0.35, -0.1, 0.12, 0.48, 0.60, 0.86, 1.04, 1.24, 1.38, 1.5])
-    # Nobody's hairline is a circle: corners at the temples, a peak, and a little of everything.
+    # Hairlines are irregular: corners at the temples, a peak, and random variation.
     corners = rng.uniform(0.02, 0.16) * np.exp(-(((np.abs(x) - 0.42) / 0.14) ** 2)) * (y > 7.85)
     peak = rng.uniform(-0.02, 0.08) * np.exp(-((x / 0.14) ** 2)) * (y > 7.8)
     ragged = 0.02 * (np.sin(17 * x + rng.uniform(0, 6)) + np.sin(29 * y + 11 * x + rng.uniform(0, 6)))
@@ -106,7 +107,7 @@ def _outward(points: np.ndarray) -> np.ndarray:
 
 
 def _combed(style: Style, points: np.ndarray, part: float) -> np.ndarray:
-    """The way [K, 3] in which hair lies at `points` [K, 3]: unit vectors along the scalp."""
+    """Hair direction [K, 3] at `points` [K, 3]: unit vectors along the scalp."""
     x, y, _ = points.T
     if style.comb == "crown":
         away = points - np.array((0.06, 8.6, 0.05))
@@ -128,18 +129,18 @@ def _strands(
 ) -> Lock:  # fmt: skip
     corners = neutral[quads]
     area = np.linalg.norm(np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]), axis=1)
-    # What lies behind the head is seen as an outline only.
+    # Behind the head only the outline is visible.
     weight = area * cover[quads].mean(1) ** 1.5 * np.where(corners[:, :, 2].mean(1) > 0.0, 1, 0.35)
     picks = rng.choice(len(quads), style.strands, p=weight / weight.sum())
     u, v = rng.random((2, len(picks), 1))
     a, b, c, d = (corners[picks, index] for index in range(4))
     points = (1 - u) * (1 - v) * a + u * (1 - v) * b + u * v * c + (1 - u) * v * d
-    # At the hairline hair is young and fine.
+    # Hair at the hairline is fine.
     full = np.clip(cover[quads].mean(1)[picks, None] * 1.3, 0.3, 1)
     length = style.length * rng.uniform(0.6, 1.15, (len(points), 1)) * (full if style.comb in ("crown", "curl") else 1)
     lift = style.lift * rng.uniform(0.45, 1.1, (len(points), 1))
     part = float(rng.uniform(0.08, 0.3) * rng.choice([-1, 1]))
-    # Neighbours lie together: a wisp shares its turn.
+    # Neighbouring strands form wisps with a common direction.
     wisp = 0.4 * _waves(points, rng)[:, None] + 0.14 * rng.normal(0, 1, (len(points), 1))
     path = [points - 0.01 * _outward(points)]
     for step in range(1, STEPS + 1):
@@ -165,7 +166,7 @@ def _strands(
 
 
 def _wisps(path: np.ndarray, identity: Identity, rng: np.random.Generator) -> Lock:
-    """Polylines [S, K, 3] as one piece of hair, every strand of a colour of its own, darker at its root."""
+    """Polylines [S, K, 3] as one piece of hair, with a colour per strand that darkens towards the root."""
     count, steps, _ = path.shape
     along = np.gradient(path, axis=1)
     along /= np.maximum(np.linalg.norm(along, axis=2, keepdims=True), 1e-6)
@@ -181,7 +182,7 @@ def _wisps(path: np.ndarray, identity: Identity, rng: np.random.Generator) -> Lo
 
 
 def _waves(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Smooth noise [K] about 0, running down from the crown."""
+    """Smooth noise [K] around 0, running down from the crown."""
     angle = np.arctan2(points[:, 0], points[:, 2] - 0.4)
     tall = points[:, 1]
     waves = zip((11, 23, 47), (2, 3, 5), rng.uniform(0, 6, 3), strict=True)
@@ -203,13 +204,13 @@ def _sheet(rows: int, columns: int) -> np.ndarray:
 
 
 def _curtain(identity: Identity, neutral: np.ndarray, low: float, rng: np.random.Generator) -> list[Lock]:
-    """Hair that falls behind the ears: part of an elliptic tube, open towards the face, and strands upon it."""
+    """Hair behind the ears: part of an elliptic tube, open towards the face, with strands on it."""
     skull = neutral[(neutral[:, 1] > 7.3) & (neutral[:, 2] < 1.0)]
     wide = float(np.quantile(np.abs(skull[:, 0]), 0.98)) + 0.07
     phase = rng.uniform(0, 6)
 
     def tube(y: np.ndarray, place: np.ndarray, out: np.ndarray | float = 0.0) -> np.ndarray:
-        """Points [..., 3] at heights `y` and places -1..1 round the head."""
+        """Points [..., 3] at heights `y` and places -1..1 around the head."""
         opening = np.interp(y, [low, 6.6, 7.2, 7.6, 8.0], [31, 39, 46, 56, 76])
         angle = np.radians(180 + place * (180 - opening))
         reach = np.interp(y, [low, 6.5, 7.3, 7.7, 8.0], [1.10, 1.04, 1.02, 0.96, 0.84]) + out
@@ -220,7 +221,7 @@ def _curtain(identity: Identity, neutral: np.ndarray, low: float, rng: np.random
     tone = 0.68 + 0.2 * np.sin(61 * place + 4 * np.sin(3 * y)) * np.sin(23 * place)
     mesh = _lock(tube(y, place).reshape(-1, 3), _sheet(24, 64), identity, tone.ravel())
     count = 420
-    # Most strands where they are seen: beside the face and at the edges.
+    # Most strands where they are visible: beside the face and at the edges.
     place = np.sign(rng.uniform(-1, 1, count)) * (1 - 0.75 * rng.random(count) ** 1.6)
     top, end = rng.uniform(7.3, 7.95, (count, 1)), low + rng.exponential(0.09, (count, 1)) - 0.08
     y = top + (end - top) * np.linspace(0, 1, 7)
@@ -234,7 +235,7 @@ def _knot(identity: Identity, neutral: np.ndarray, rng: np.random.Generator) -> 
     middle, radii = np.array((0, float(neutral[:, 1].max()) + 0.06, 0.1)), np.array((0.30, 0.22, 0.28))
     tilt, turn = np.meshgrid(np.linspace(0, np.pi, rows), np.linspace(0, 2 * np.pi, columns), indexing="ij")
     ball = np.stack([np.sin(tilt) * np.cos(turn), np.cos(tilt), np.sin(tilt) * np.sin(turn)], 2).reshape(-1, 3)
-    # Wound strands: great circles, each a little tilted.
+    # Coiled strands: great circles, each slightly tilted.
     count = 500
     start, lean = rng.uniform(0, 2 * np.pi, (count, 1)), rng.normal(0, 0.5, (count, 1))
     round_ = start + np.linspace(0, 1.6, STEPS + 1)

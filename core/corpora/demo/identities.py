@@ -1,7 +1,7 @@
-"""The fixed roster: 36 persons who do not exist, each with a face and a voice of their own.
+"""The fixed roster: 36 fictional people, each with a face and a voice.
 
-28 are for training and 8 are held out; no seed changes who they are, so a model trained on one corpus never meets a
-held-out person in another. Sex, age and ancestry are balanced by hand, the rest is drawn once from a fixed seed.
+28 are for training and 8 are held out, independent of the seed, so that a model trained on one corpus never meets a held-out
+person in another. Sex, age and ancestry are balanced by hand, the rest is drawn once from a fixed seed.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Group = Literal["train", "held-out"]
 ROSTER_SEED = 20_262
 TRAIN, HELD_OUT = 28, 8
 
-# Skin, in sRGB, and hair by ancestry: (african, asian, caucasian) weights -> lightest and darkest skin.
+# Skin in sRGB and hair, by ancestry: (african, asian, caucasian) weights -> lightest and darkest skin.
 ANCESTRIES = {
     "african": ((1.0, 0.0, 0.0), (0.50, 0.33, 0.24), (0.66, 0.46, 0.34)),
     "asian": ((0.0, 1.0, 0.0), (0.84, 0.66, 0.52), (0.93, 0.77, 0.64)),
@@ -28,8 +28,8 @@ DARK_HAIR = ((0.07, 0.055, 0.05), (0.13, 0.085, 0.06), (0.20, 0.13, 0.085))
 FAIR_HAIR = ((0.30, 0.19, 0.11), (0.42, 0.28, 0.15), (0.62, 0.48, 0.28), (0.40, 0.18, 0.09))
 EYES = ((0.22, 0.12, 0.06), (0.30, 0.18, 0.09), (0.24, 0.33, 0.20), (0.25, 0.38, 0.52), (0.36, 0.40, 0.42))
 HAIR_STYLES = {"male": ("short", "crop", "swept", "receding", "bald", "afro"), "female": ("long", "bob", "bun", "afro", "short")}
-# Recorded voices (see `recorded`) and espeak-ng's, in turn. A person of the other sex than the voice's gets its formants moved.
-# The held-out persons, whose clips the project carries, have voices under licences that ask for nothing.
+# Recorded voices (see `recorded`) and espeak-ng's, alternating. If the person's sex differs from the voice's, formants are
+# shifted. Held-out people, whose clips are part of the project, have voices under unrestricted licences.
 VOICES = {
     ("t", "male"): ("awb", "pc", "rms", "machac", "kal", "mv", "espeak m3", "ked", "ph", "russian", "rms", "espeak Michael",
                     "slt", "awb"),
@@ -42,9 +42,11 @@ VOICES = {
 
 @dataclass(frozen=True)
 class Voice:
-    """A voice to begin with (`source`: a name in `recorded.VOICES`, or "espeak" and a variant) and what makes it this person's:
-    `pitch` its median in Hz, `tempo` log2 of the speed, `formants` the factor on formant frequencies, `tilt` dB an octave above
-    500 Hz, `breath` -1..1, `lively` the factor on pitch movements."""
+    """A source voice (`source`: a name in `recorded.VOICES`, or "espeak" and a variant) and a person's modifications.
+
+    `pitch` its median in Hz, `tempo` log2 of the speed, `formants` the factor on formant frequencies, `tilt` dB per octave above
+    500 Hz, `breath` -1..1, `lively` the factor on pitch movements.
+    """
 
     source: str
     pitch: float
@@ -123,7 +125,7 @@ def _voice(name: str, sex: str, age: int, number: int, rng: np.random.Generator)
     source = sources[(number if name[0] == "t" else number - TRAIN // 2) % len(sources)]
     given = RECORDED[source].sex if source in RECORDED else sex
     crossed = 1.0 if given == sex else 1.17 if sex == "female" else 0.86
-    # As many draws as ever, or every face that is drawn after would be another.
+    # Kept although unused, so that all later random draws, and therefore faces, are unchanged.
     spread = rng.uniform(-1, 1, 5)
     middle, width = (112, 0.22) if sex == "male" else (196, 0.16)
     return Voice(

@@ -1,19 +1,18 @@
-"""Light, computed at the vertices: the meshes are as fine as the picture, and a software renderer that need not light
-every pixel draws in half the time."""
+"""Lighting, computed at the vertices: the meshes are as fine as the picture, and it halves a software renderer's time."""
 
 import numpy as np
 
 from affectscope.core.corpora.demo.script import Look
 
-# What comes from everywhere: from above, and sent back by the clothes and the room below.
+# Ambient light: from above, and reflected by clothes and room from below.
 _SKY, _GROUND = np.array((0.29, 0.30, 0.315), np.float32), np.array((0.19, 0.165, 0.15), np.float32)
-# Light creeps round the edge of its shadow: red furthest, since skin scatters it furthest (Jensen et al. 2001).
+# Wrap lighting for subsurface scattering: red reaches furthest into the shadow (Jensen et al. 2001).
 _WRAP = {"skin": (0.42, 0.24, 0.18), "plain": (0.25, 0.25, 0.25)}
 _KNEE = 0.72
 
 
 class Lamps:
-    """Key, fill and rim light of a clip; they stand still while the head moves."""
+    """Key, fill and rim light of a clip; they are fixed while the head moves."""
 
     def __init__(self, look: Look) -> None:
         side, up = np.radians((look.side, look.up))
@@ -43,15 +42,17 @@ class Lamps:
         lit = colours * light
         if shine:
             lit += shine * (np.maximum(normals @ self._halves.T, 0) ** power @ self._strengths)[:, None]
-        # A soft shoulder, as a camera's: what would be burnt out keeps its form.
+        # Soft highlight compression, as in cameras.
         lit = np.where(lit > _KNEE, _KNEE + (1 - _KNEE) * np.tanh((lit - _KNEE) / (1 - _KNEE)), lit)
         return (np.clip(lit, 0, 1) * 255).astype(np.uint8)
 
 
 def openness(points: np.ndarray, normals: np.ndarray, *, rays: int = 48, cell: float = 0.05) -> np.ndarray:
-    """How much of the sky each vertex sees, [M] in 0..1, by depth maps from `rays` sides: dark in the mouth, the
-    nostrils, the corners of the eyes and under the chin. `cell` is the depth maps' pixel in dm."""
-    # Directions spread evenly over the sphere (a Fibonacci lattice).
+    """Sky visibility of each vertex, [M] in 0..1, by depth maps from `rays` directions.
+
+    It is low in the mouth, the nostrils, the corners of the eyes and under the chin. `cell` is the depth maps' pixel in dm.
+    """
+    # Evenly distributed directions (a Fibonacci lattice).
     height = 1 - (2 * np.arange(rays) + 1) / rays
     turn = np.pi * (1 + 5**0.5) * np.arange(rays)
     flat = np.sqrt(1 - height**2)

@@ -1,22 +1,21 @@
-"""How a voice changes with an emotion, as the literature has it.
+"""How emotions change a voice, from the literature.
 
-Levels against the speaker's own neutral voice, for acted, full emotion (level 1):
+Values are relative to the speaker's own neutral voice, for acted, full emotion (level 1):
 
-- Burkhardt & Sendlmeier 2000 (perception of formant-synthesised German; figures as tabled by Schroeder 2001): joy, mean pitch
-  +50 % (7 semitones), range +100 %, tempo +30 %, formants 1 and 2 +10 % (spread lips), stressed syllables raised, those between
+- Burkhardt & Sendlmeier 2000 (perception of formant-synthesised German; figures as tabled by Schroeder 2001): joy, mean pitch +50
+  % (7 semitones), range +100 %, tempo +30 %, formants 1 and 2 +10 % (spread lips), stressed syllables raised, those between
   lowered; fear, mean pitch up to +150 %, range +20 %, tempo +30 %, falsetto; anger fast, tense, stressed syllables raised;
   sadness slower, narrower, breathy or trembling.
 - Banse & Scherer 1996 (Tables 5 and 6, 14 emotions by 12 actors): pitch highest in panic, despair, elation and hot anger, lowest
   in contempt and boredom; energy highest in hot anger, elation, despair, lowest in shame and sadness; energy below 1 kHz least in
-  hot anger and panic, most in sadness; disgust between, slow.
+  hot anger and panic, most in sadness; disgust in between, slow.
 - Juslin & Laukka 2003 (Table 11, review of 104 studies): anger fast, loud, varied, much high-frequency energy, open formants,
   rising; fear fast, high, little pitch variability, much variability of loudness, irregular; happiness fast, medium loud, high,
   much variability, regular, rising; sadness slow, quiet, little high-frequency energy, low, narrow, falling, with pauses,
   irregular.
 - Murray & Arnott 1993 (Table 1): disgust very much slower, lower, quieter, grumbled, falling at the end.
 
-Nobody shows an emotion in one way: each emotion has several manners, a person mixes them by their own habit, and each clip
-deviates.
+Emotions are expressed in several ways: each has several variants, a person mixes them by their own habit, and each clip varies.
 """
 
 from dataclasses import dataclass
@@ -26,11 +25,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Manner:
-    """Changes against the neutral voice: `pitch` in semitones; `range_` as a factor's log2; `accent` semitones on stressed
-    syllables; `slope` semitones over the sentence (falling below 0); `tempo` as log2 of speed; `drawl` log2 of how much longer
-    stressed vowels get; `effort` about 0 (1: shouted; tilt, first formant, lows); `open_` log2 of formant 1's factor;
-    `smile` log2 of the upper formants'; `breath` -1..1; `tremor` semitones at 5-8 Hz; `jitter` and `creak` semitones a frame;
-    `shimmer` dB; `energy` dB; `dynamics` log2 of the factor on loudness differences."""
+    """Changes relative to the neutral voice.
+
+    `pitch` in semitones; `range_` as a factor's log2; `accent` semitones on stressed syllables; `slope` semitones over the
+    sentence (falling below 0); `tempo` as log2 of speed; `drawl` log2 of the factor on stressed vowels' length; `effort` around 0
+    (1: shouted; tilt, first formant, lows); `open_` log2 of formant 1's factor; `smile` log2 of the upper formants'; `breath`
+    -1..1; `tremor` semitones at 5-8 Hz; `jitter` and `creak` semitones per frame; `shimmer` dB; `energy` dB; `dynamics` log2 of
+    the factor on loudness differences.
+    """
 
     pitch: float = 0.0
     range_: float = 0.0
@@ -92,7 +94,7 @@ MANNERS: dict[str, tuple[Manner, ...]] = {
                tremor=0.35, jitter=0.5, shimmer=1.0, energy=-6),
     ),
 }  # fmt: skip
-# From clip to clip.
+# Variation between clips.
 SPREAD = Manner(
     pitch=1.2, range_=0.25, accent=0.8, slope=1.2, tempo=0.09, drawl=0.08, effort=0.15, open_=0.03, smile=0.02, breath=0.08,
     tremor=0.06, jitter=0.06, creak=0.08, shimmer=0.25, energy=1.5, dynamics=0.1,
@@ -101,11 +103,11 @@ _NEVER_BELOW_ZERO = ("tremor", "jitter", "creak", "shimmer")
 
 
 def manner(emotion: str, level: float, habit: np.random.Generator, rng: np.random.Generator) -> Manner:
-    """An emotion at a level: a mixture of its manners by the person's `habit`, without the clip's own deviation."""
+    """An emotion at a level: a mixture of its variants by the person's `habit`, without the clip's own variation."""
     kinds = MANNERS[emotion]
     leaning = habit.dirichlet(np.ones(len(kinds)))
     shares = rng.dirichlet(0.3 + 1.5 * leaning)
-    # A person's own way: some change their pitch more, others their tempo or their effort.
+    # Individual differences: some people change their pitch more, others their tempo or effort.
     own = {name: float(np.exp(habit.normal(0, 0.2))) for name in vars(Manner())}
     return Manner(
         **{name: level * own[name] * float(sum(s * getattr(k, name) for s, k in zip(shares, kinds, strict=True))) for name in own}
@@ -117,7 +119,7 @@ def mixed(first: Manner, second: Manner, share: float) -> Manner:
 
 
 def deviating(mood: Manner, rng: np.random.Generator) -> Manner:
-    """With a clip's own deviation."""
+    """Add a clip's own variation."""
     values = {name: float(value + rng.normal(0, getattr(SPREAD, name))) for name, value in vars(mood).items()}
     for name in _NEVER_BELOW_ZERO:
         values[name] = max(0.0, values[name])

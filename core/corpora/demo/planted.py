@@ -1,12 +1,11 @@
-"""Planted clips: a neutral face and a neutral voice in which, for half a second, one thing happens, or nothing.
+"""Planted clips: neutral face and voice, with one half-second event or none.
 
-Two classes, `cue` and `none`. Of every five clips three have a cue, one each: both brows rise; one corner of the mouth rises
-(either side); the voice goes up an octave. Whoever names the class `cue` can know it from there alone, so that an explanation
-is right or wrong: which modality, when, where in the face. The class is the same for all three: to know the class is not to
-know the place.
+Two classes, `cue` and `none`. Three of five clips have a cue, one of: both brows rise; one corner of the mouth rises (either
+side); the voice rises by an octave. The class can only be known from the cue, so that an explanation is right or wrong: which
+modality, when, where in the face. All three share a class, so knowing the class does not reveal the place.
 
-Nothing else tells: the moment is drawn by one rule for all five, and every voice has gone through the vocoder that moves the
-pitch. Speech, blinks, gaze, nods and the small lifts of the brows with stressed words stay, in both classes alike.
+Nothing else distinguishes the classes: the time is drawn by the same rule for all five, and every voice passes the vocoder that
+changes the pitch. Speech, blinks, gaze, nods and small brow movements on stressed words are the same in both classes.
 """
 
 import csv
@@ -24,21 +23,21 @@ from affectscope.core.corpora.demo.identities import Group, people
 from affectscope.core.corpora.demo.speech import Speech
 from affectscope.core.corpora.demo.truth import Truth
 
-# Raise it where the same seed would give other clips.
+# Raise it when the same seed would give other clips.
 VERSION = 1
 CUES = ("none", "brow", "none", "mouth corner", "pitch")
 MODALITY = {"brow": "visual", "mouth corner": "visual", "pitch": "audio"}
 SECONDS, RISE, OCTAVE = 0.5, 0.08, 12.0
-# Clips of about two seconds.
+# Sentences of about two seconds.
 SHORT = ("IEO", "DFA", "TSI", "ITS")
-# As much of the moment is voiced, where the sentence allows it: what is voiceless has no pitch.
+# Minimum voiced share of the event, if the sentence allows it: unvoiced sounds have no pitch.
 _VOICED = 0.6
 _TRIES = 6
 
 
 @dataclass(frozen=True)
 class Planted:
-    """A clip's plan and its cue; `place` 0..1 is where in the speech the moment lies, `side` whose corner of the mouth."""
+    """A clip's plan and its cue; `place` 0..1 is the event's place in the speech, `side` the corner of the mouth."""
 
     plan: script.Plan
     cue: str
@@ -46,7 +45,7 @@ class Planted:
     side: str
 
     def spoken(self, plain: Speech) -> tuple[Speech, tuple[float, float]]:
-        """The voice, an octave up for half a second if that is the cue, and the moment in seconds of the clip."""
+        """The voice, raised by an octave for half a second if that is the cue, and the event's time in seconds of the clip."""
         from affectscope.core.corpora.demo import vocoder
 
         utterance = vocoder.analyse(plain)
@@ -58,7 +57,7 @@ class Planted:
         return replace(plain, samples=samples[: len(plain.samples)]), (begin, begin + SECONDS)
 
     def acted(self, plain: Performance, span: tuple[float, float]) -> Performance:
-        """The face, moved for half a second if that is the cue; `without` is the face as it would be."""
+        """The face, moved for half a second if that is the cue; `without` is the face without it."""
         if MODALITY.get(self.cue) != "visual":
             return plain
         moved = {
@@ -81,13 +80,13 @@ class Planted:
 
 
 def rises(times: np.ndarray, start: float, end: float) -> np.ndarray:
-    """Strength 0 to 1 at `times`: up within `RISE` seconds of `start`, down again within as many before `end`."""
+    """Strength 0 to 1 at `times`: rises within `RISE` seconds from `start`, and falls within as many before `end`."""
     ramp = np.interp(times, (start, start + RISE, end - RISE, end), (0.0, 1.0, 1.0, 0.0))
     return ramp * ramp * (3 - 2 * ramp)
 
 
 def _moment(place: float, voiced: np.ndarray, clock: np.ndarray) -> float:
-    """Where the cue begins, in seconds of the speech: the first of some places that is voiced enough, or the most voiced."""
+    """Start of the cue in seconds of the speech: the first candidate that is voiced enough, or the most voiced."""
     latest = max(0.0, float(clock[-1]) - SECONDS)
     starts = [((place + step / _TRIES) % 1) * latest for step in range(_TRIES)]
     shares = [float(voiced[(clock >= start) & (clock < start + SECONDS)].mean()) for start in starts]
@@ -95,7 +94,7 @@ def _moment(place: float, voiced: np.ndarray, clock: np.ndarray) -> float:
 
 
 def planted(seed: int, index: int, group: Group) -> Planted:
-    """What clip `index` of the planted corpus with this `seed` is."""
+    """The plan of clip `index` of the planted corpus with this `seed`."""
     rng = np.random.default_rng([seed, index, 18])
     cue = CUES[index % len(CUES)]
     plain = script.plan(seed, index, group)
@@ -122,7 +121,7 @@ def build(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Build `clips` planted clips into `out` and return it; as `corpus.build` does, it goes on where it was stopped."""
+    """Build `clips` planted clips into `out` and return it; resumes like `corpus.build`."""
     clips_of.check_tools()
     out = Path(out)
     items = [planted(seed, index, identities) for index in range(clips)]

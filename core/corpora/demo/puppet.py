@@ -1,7 +1,7 @@
-"""One person's head as meshes that 52 blendshape weights and a head pose move.
+"""A person's head as meshes that 52 blendshape weights and a head pose move.
 
-`rig()` is what all heads share: the finer mesh and every blendshape's displacement on it. `Puppet` adds a person's
-shape, colours and hair. Everything here is linear algebra on vertices; `stage.py` draws it.
+`rig()` is shared by all heads: the finer mesh and every blendshape's displacement on it. `Puppet` adds a person's shape, colours
+and hair. Everything here is linear algebra on vertices; `stage.py` draws it.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from affectscope.core.corpora.demo import assets, hair, light, skin
 from affectscope.core.corpora.demo.identities import Identity
 
-# MakeHuman's units are timid for a picture of 256 pixels: a weight of 1 means a strong movement here.
+# MakeHuman's blendshapes are too subtle for a picture of 256 pixels: here a weight of 1 is a strong movement.
 GAINS = {
     "browDown": 1.7, "browInnerUp": 2.0, "browOuterUp": 1.7, "mouthFrown": 1.8, "eyeWide": 1.6, "noseSneer": 1.9,
     "mouthLowerDown": 1.5, "mouthUpperUp": 1.6, "mouthStretch": 1.4, "mouthShrugLower": 1.5, "mouthPress": 1.3,
@@ -28,9 +28,12 @@ GLOSS_PARTS = (*assets.EYES.values(), "helper-upper-teeth", "helper-lower-teeth"
 
 @dataclass(frozen=True)
 class Rig:
-    """`matrix` [M, N] from the file's vertices to the fine ones, `quads` by surface (skin, gloss, lash), `template`
-    [M, 3], `deltas` [52, K, 3], the `names` of the blendshapes, `follow` [M] how far a vertex turns with the head, `masks`
-    [M] by name (lips, face, each eye …), `openness` [M] to the sky; `deltas` are those of the vertices `moving` [K] only."""
+    """The shared rig.
+
+    `matrix` [M, N] from the file's vertices to the fine ones, `quads` by surface (skin, gloss, lash), `template` [M, 3], `deltas`
+    [52, K, 3], the `names` of the blendshapes, `follow` [M] how far a vertex rotates with the head, `masks` [M] by name (lips,
+    face, each eye …), `openness` [M] to the sky; `deltas` are those of the vertices `moving` [K] only.
+    """
 
     matrix: sp.csr_matrix
     quads: dict[str, np.ndarray]
@@ -46,7 +49,7 @@ class Rig:
 
 @lru_cache(maxsize=1)
 def rig() -> Rig:
-    """The rig, built once a process in about a second."""
+    """The rig, built once per process in about a second."""
     data = assets.head()
     levels = {"body": 1, "helper-l-eye": 2, "helper-r-eye": 2, "helper-upper-teeth": 1, "helper-lower-teeth": 1}
     blocks, parts, ranges, offset = [], {}, {}, 0
@@ -59,7 +62,7 @@ def rig() -> Rig:
     matrix = sp.vstack(blocks).tocsr().astype(np.float32)
     template = matrix @ data.vertices
     centres = template[parts["body"]].mean(1)
-    # What the hair hides or the camera never sees would only cost time.
+    # Omit what hair hides or the camera never sees.
     seen = ((centres[:, 2] > -0.15) | (centres[:, 1] < 6.3)) & (centres[:, 1] > 4.9) & (centres[:, 2] > -0.5)
     quads = {
         "skin": parts["body"][seen],
@@ -87,8 +90,10 @@ def rig() -> Rig:
 
 
 def _open_in_the_middle(delta: np.ndarray, ranges: dict[str, tuple[int, int]]) -> None:
-    """Correct the displacement [M, 3] of the jaw: MakeHuman's pulls the upper lip down over its teeth and leaves the lower
-    teeth and the tongue standing in the opening. What moves little, such as that lip, moves less still."""
+    """Correct the jaw's displacement [M, 3]: MakeHuman's pulls the upper lip down, and leaves lower teeth and tongue.
+
+    Small displacements, such as the upper lip's, are reduced further.
+    """
     far = np.linalg.norm(delta, axis=1)
     keep = np.clip((far - 0.03) / 0.11, 0, 1)
     delta *= (0.15 + 0.85 * keep * keep * (3 - 2 * keep))[:, None]
@@ -97,7 +102,7 @@ def _open_in_the_middle(delta: np.ndarray, ranges: dict[str, tuple[int, int]]) -
 
 
 def _front(quads: np.ndarray, template: np.ndarray) -> np.ndarray:
-    """The front half of a part: an eyeball's back, and the teeth's, are never seen."""
+    """The front half of a part: the backs of eyeballs and teeth are never visible."""
     depth = template[quads].mean(1)[:, 2]
     return quads[depth > (depth.min() + depth.max()) / 2 - 0.05]
 
@@ -118,7 +123,7 @@ def _incidence(quads: np.ndarray, count: int) -> sp.csr_matrix:
 
 
 def normals(points: np.ndarray, quads: np.ndarray, incidence: sp.csr_matrix) -> np.ndarray:
-    """Vertex normals [M, 3] of a quad mesh: the mean of the faces about each vertex, weighted by area."""
+    """Vertex normals [M, 3] of a quad mesh: the area-weighted mean of adjacent faces."""
     a = points[quads[:, 2]] - points[quads[:, 0]]
     b = points[quads[:, 3]] - points[quads[:, 1]]
     face = np.empty_like(a)
@@ -139,7 +144,7 @@ def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
 
 
 class Puppet:
-    """A person's head. `colours` [M, 3]; hair is a list of rigid meshes that turn with the head."""
+    """A person's head. `colours` [M, 3]; hair is a list of rigid meshes that rotate with the head."""
 
     def __init__(self, identity: Identity) -> None:
         shared = rig()
@@ -149,9 +154,9 @@ class Puppet:
         middle = sum((shared.masks[name] @ fine) / shared.masks[name].sum() for name in assets.EYES.values()) / 2
         height = _face_height(fine) / _face_height(shared.template)
         self.scale = float(height**-0.85)
-        # Body shapes move the whole head about: every head comes back to the same place before the camera.
+        # Body shapes displace the whole head, so move every head to the same place.
         self.neutral = ((fine - middle) * self.scale + EYE_CENTRE).astype(np.float32)
-        # A narrow mouth would let the ends of MakeHuman's teeth through the cheeks.
+        # Otherwise the ends of MakeHuman's teeth would pierce the cheeks of a narrow mouth.
         lips = shared.masks["lips"] > 0.5
         arch = float(np.clip(3.5 * np.ptp(self.neutral[lips, 0]) / 2, 0.75, 1.0))
         for name, back in (
@@ -165,7 +170,7 @@ class Puppet:
         self.colours = _colours(identity, self.neutral)
         skin_normals = normals(self.neutral, shared.quads["skin"], shared.incidence["skin"])
         self.hair, hidden, cover = hair.grow(identity, shared.template, self.neutral, skin_normals, shared.masks)
-        # The scalp is as dark as the hair upon it, which makes the hairline soft.
+        # Darken the scalp like the hair above it, which softens the hairline.
         shadow = (0.8 * cover * min(1.0, 12 * hair.STYLES[identity.hair_style].length))[:, None]
         self.colours = (self.colours * (1 - shadow) + 0.7 * np.array(identity.hair) * shadow).astype(np.float32)
         faces = shared.quads["skin"]
@@ -173,7 +178,7 @@ class Puppet:
         self.incidence = shared.incidence | {"skin": _incidence(self.quads["skin"], len(self.neutral))}
 
     def shape(self, weights: np.ndarray) -> np.ndarray:
-        """Vertices [M, 3] under blendshape `weights` [52], before the head turns."""
+        """Vertices [M, 3] for blendshape `weights` [52], before the head's rotation."""
         active = np.flatnonzero(weights)
         if not len(active):
             return self.neutral
@@ -183,7 +188,7 @@ class Puppet:
         return points
 
     def pose(self, points: np.ndarray, angles: tuple[float, float, float], shift: np.ndarray) -> np.ndarray:
-        """Turn `points` [M, 3] by `angles` (yaw, pitch, roll in degrees) about the neck and move them by `shift` [3]."""
+        """Rotate `points` [M, 3] by `angles` (yaw, pitch, roll in degrees) around the neck, and move them by `shift` [3]."""
         turned = (points - PIVOT) @ rotation(*angles).T + PIVOT
         follow = rig().follow[:, None]
         return points + follow * (turned - points) + shift.astype(np.float32)
@@ -197,7 +202,7 @@ def _face_height(points: np.ndarray) -> float:
 
 
 def _colours(identity: Identity, neutral: np.ndarray) -> np.ndarray:
-    """Colour [M, 3] of every vertex, before the face's picture multiplies it."""
+    """Colour [M, 3] of every vertex, before multiplication by the face's texture."""
     shared = rig()
     masks, template = shared.masks, shared.template
     skin = np.array(identity.skin, np.float32)
@@ -225,7 +230,7 @@ def _colours(identity: Identity, neutral: np.ndarray) -> np.ndarray:
     under_chin = np.clip((6.35 - y - 0.25 * np.clip(z - 0.7, 0, 1)) / 0.3, 0, 1) * np.clip((y - 5.2) / 0.5, 0, 1)
     tint(0.35 * under_chin * masks["body"], skin * 0.45)
     cloth = np.random.default_rng(abs(hash_name(identity.name))).uniform(0.12, 0.75, 3)
-    # Few clothes shine as a palette does.
+    # Clothes are less saturated than a palette.
     cloth = cloth.mean() + 0.55 * (cloth - cloth.mean())
     below = np.clip((5.98 - 0.25 * np.clip(z, -1, 1) - y) / 0.09 + 0.5, 0, 1)
     tint(below * below * (3 - 2 * below) * masks["body"], cloth)
@@ -233,7 +238,7 @@ def _colours(identity: Identity, neutral: np.ndarray) -> np.ndarray:
         cover = masks[name] > 0
         ray = neutral[cover] - neutral[cover].mean(0)
         ray /= np.linalg.norm(ray, axis=1, keepdims=True)
-        # The upper lid and its lashes shade the ball; the iris itself is painted, see `skin.eye`.
+        # The upper lid and its lashes shade the eyeball; the iris is painted in `skin.eye`.
         shade = 1 - 0.55 * np.clip((ray[:, 1] + 0.05) / 0.5, 0, 1) - 0.25 * np.clip((np.abs(ray[:, 0]) - 0.45) / 0.4, 0, 1)
         colours[cover] = np.array((0.88, 0.85, 0.83)) * shade[:, None].clip(0.25, 1)
     depth = np.clip((z - 0.95) / 0.40, 0.15, 1)[:, None]
@@ -248,7 +253,7 @@ def _colours(identity: Identity, neutral: np.ndarray) -> np.ndarray:
 
 
 def eye_coordinates(neutral: np.ndarray) -> np.ndarray:
-    """Texture coordinates [M, 2] of the eyeballs in `skin.eye`'s picture; what else shines takes its white corner."""
+    """Texture coordinates [M, 2] of the eyeballs in `skin.eye`'s picture; other glossy parts use its white corner."""
     places = np.full((len(neutral), 2), 0.004, np.float32)
     for name in assets.EYES.values():
         cover = rig().masks[name] > 0
@@ -259,5 +264,5 @@ def eye_coordinates(neutral: np.ndarray) -> np.ndarray:
 
 
 def hash_name(name: str) -> int:
-    """A number from a name that does not change from run to run, unlike `hash`."""
+    """A hash of a name that is the same in every process, unlike `hash`."""
     return int.from_bytes(name.encode(), "little") % (2**31)

@@ -1,4 +1,4 @@
-"""Open a demo corpus that was built, or the one that the repository carries."""
+"""Opens a demo corpus, built or bundled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from affectscope.core.models.labels import EMOTIONS
 
 BUNDLED = Path(__file__).parent / "bundled"
 
-# Where a full expression lies on Russell's circle, read off by eye; neutral is its centre.
+# Positions of full expressions on Russell's circumplex, read off by eye; neutral is its centre.
 CIRCLE = {
     "anger": {"arousal": 0.8, "valence": -0.6},
     "disgust": {"arousal": 0.3, "valence": -0.7},
@@ -27,7 +27,7 @@ CIRCLE = {
     "sadness": {"arousal": -0.5, "valence": -0.7},
 }
 _COLUMNS = {"clip", "path", "label", "speaker"}
-# What planted clips are called, and the region of the face that a cue moves; see `planted`.
+# Labels of planted clips, and the face region that a cue moves; see `planted`.
 PLANTED_LABELS = ("cue", "none")
 CUE_REGIONS = {"brow": "brows", "mouth corner": "mouth"}
 INTENSITY = {"low": 1 / 3, "medium": 2 / 3, "high": 1.0}
@@ -61,14 +61,14 @@ def read_demo(root: str | Path, name: str | None = None) -> base.Corpus:
 
 
 def read_truth(root: Path, row: pd.Series) -> base.Truth | None:
-    """What the generator knows of a clip, or None where it wrote nothing down."""
+    """The generator's ground truth for a clip, or None where there is none."""
     path = root / "truth" / f"{row.name}.npz"
     if not path.is_file():
         return None
     truth = Truth.load(path)
     moments = (truth.onset, truth.apex_start, truth.apex_end, truth.offset)
     course = np.interp(truth.times, moments, (0.0, 1.0, 1.0, 0.0))
-    # A face that stays neutral has phases on paper only: nothing moves because of them.
+    # A face that stays neutral has nominal phases, but nothing moves.
     shown = bool(truth.mask.any())
     phases = tuple(zip(("onset", "apex", "offset"), moments[:-1], moments[1:], strict=True)) if shown else ()
     phonemes = zip(truth.phonemes.tolist(), truth.phoneme_starts.tolist(), truth.phoneme_ends.tolist(), strict=True)
@@ -81,7 +81,7 @@ def read_truth(root: Path, row: pd.Series) -> base.Truth | None:
 
 
 def _affect(row: pd.Series, attribute: str) -> float:
-    """How aroused, or how pleasant, a clip's emotion is at its apex; NaN for a label that the circle does not have."""
+    """Arousal or valence of a clip's emotion at its apex; NaN for a label outside the circumplex."""
     return CIRCLE.get(row["label"], {}).get(attribute, np.nan) * INTENSITY.get(str(row.get("intensity")), 1.0)
 
 
@@ -94,7 +94,7 @@ def _is_rendered(root: Path) -> bool:
 
 
 def recognises(path: Path) -> bool:
-    """A labels.csv with the columns of ours; what else would be one is a folder."""
+    """A labels.csv with our columns; others are ordinary folders."""
     file = path / "labels.csv"
     if not file.is_file():
         return False

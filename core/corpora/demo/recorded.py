@@ -1,9 +1,8 @@
-"""Voices that were recorded from people: flite's and festival's, run as programs, at build time only.
+"""Voices recorded from people: flite's and festival's, run as programs at build time only.
 
-Each speaks the sentence plainly; `voice` makes a person and an emotion of it. Licences, as in
-`/usr/share/doc/*/copyright` of the Debian packages: those that are marked `free` are BSD- or MIT-like and ask for nothing of
-what is spoken; the others (GPL, LGPL) are heard in training corpora only, never in the clips that the project carries, since a
-diphone voice's speech is made of pieces of its own recordings.
+Each speaks the sentence neutrally; `voice` adds person and emotion. Licences, as in `/usr/share/doc/*/copyright` of the Debian
+packages: those marked `free` are BSD- or MIT-like and do not restrict their output. The others (GPL, LGPL) are only used in
+training corpora, never in the project's clips, since a diphone voice's speech consists of pieces of its recordings.
 """
 
 import re
@@ -29,7 +28,7 @@ FESTIVAL_VOICES = Path("/usr/share/festival/voices")
 
 @dataclass(frozen=True)
 class Recorded:
-    """A recorded voice: the program that has it, its name there, whose sex it is, and whether its licence asks for nothing."""
+    """A recorded voice: program, name in it, sex, and whether its licence does not restrict its output."""
 
     tool: str
     name: str
@@ -46,8 +45,8 @@ VOICES = {
     "ked": Recorded("festival", "ked_diphone", "male", True),
     "slt-hts": Recorded("festival", "cmu_us_slt_arctic_hts", "female", True),
     "russian": Recorded("festival", "msu_ru_nsh_clunits", "male", True),
-    # These read English as their own language, an accent: ITC-irst and ISTC (GPL-2+), Helsinki and Joensuu (LGPL), Brailcom
-    # (GPL-3; ph: GPL-2+), UPC Barcelona (LGPL-2.1+).
+    # English with an accent, by: ITC-irst and ISTC (GPL-2+), Helsinki and Joensuu (LGPL), Brailcom (GPL-3; ph: GPL-2+), UPC
+    # Barcelona (LGPL-2.1+).
     "lp": Recorded("festival", "lp_diphone", "female", False),
     "pc": Recorded("festival", "pc_diphone", "male", False),
     "lj": Recorded("festival", "suo_fi_lj_diphone", "female", False),
@@ -57,7 +56,7 @@ VOICES = {
     "ph": Recorded("festival", "czech_ph", "male", False),
     "ona": Recorded("festival", "upc_ca_ona_hts", "female", False),
 }
-# Phones of the CMU set by espeak-ng's names, which the lips know; other sets are written nearly as they sound.
+# CMU phones by espeak-ng's names, which determine lip shapes; other sets are spelled almost phonetically.
 _PHONES = {
     "aa": "A:", "ae": "a", "ah": "V", "ao": "O:", "aw": "aU", "ax": "@", "ay": "aI", "eh": "E", "er": "3:", "ey": "eI",
     "ih": "I", "iy": "i:", "ow": "oU", "oy": "OI", "uh": "U@", "uw": "u:", "ch": "tS", "jh": "dZ", "sh": "S", "zh": "Z",
@@ -70,26 +69,27 @@ _CMU = ("aa", "ae", "ah", "ao", "aw", "ax", "ay", "eh", "er", "ey", "ih", "iy", 
 
 
 def check() -> None:
-    """
+    """Check that all programs and voices are installed.
+
     Raises:
-        UserError: where a program or a voice is missing; it says what to install.
+        UserError: if one is missing, with what to install.
     """
     if not complete():
         raise UserError(MISSING)
 
 
 def complete() -> bool:
-    """Whether both programs and all their voices are on this machine."""
+    """Whether both programs and all voices are installed."""
     wanted = {voice.name for voice in VOICES.values() if voice.tool == "festival"}
     there = {path.name for path in FESTIVAL_VOICES.glob("*/*")}
     return bool(shutil.which("flite") and shutil.which("festival")) and there >= wanted
 
 
 def say(text: str, voice: str) -> Speech:
-    """Speak `text` plainly, in a voice of `VOICES`.
+    """Speak `text` neutrally, in a voice of `VOICES`.
 
     Raises:
-        UserError: where its program is missing or fails.
+        UserError: if its program is missing or fails.
     """
     recorded = VOICES[voice]
     with tempfile.TemporaryDirectory() as folder:
@@ -108,7 +108,7 @@ def say(text: str, voice: str) -> Speech:
 
 
 def name_of(phone: str) -> str:
-    """A phone of any of the voices by espeak-ng's name, as near as the lips need it."""
+    """A phone of any of the voices as espeak-ng's name, as precisely as lip shapes need."""
     if phone in _PHONES:
         return _PHONES[phone]
     bare = phone.rstrip("0123456789:")
@@ -135,7 +135,7 @@ def _read_wave(path: Path) -> np.ndarray:
 
 
 def _trimmed(samples: np.ndarray, names: list[str], ends: np.ndarray) -> Speech:
-    """Without the silence before and after: the plan says how long that is."""
+    """Trim silence at both ends, which the plan adds."""
     starts = np.concatenate([[0.0], ends[:-1]])
     sounding = [index for index, name in enumerate(names) if name != "_"]
     first, last = (sounding[0], sounding[-1] + 1) if sounding else (0, len(names))

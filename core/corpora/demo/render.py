@@ -1,4 +1,4 @@
-"""From weights, poses and light to pictures: one `Scene` draws any identity, frame by frame."""
+"""Renders weights, poses and light to pictures: one `Scene` draws any identity, frame by frame."""
 
 import cv2
 import numpy as np
@@ -12,12 +12,12 @@ from affectscope.core.corpora.demo.stage import Stage, Surface
 from affectscope.core.corpora.demo.truth import MASK_SIZE
 
 SIZE = 320
-# Drawn larger and averaged down: cheaper than multisampling in a software renderer, and finer.
+# Rendered larger and averaged: in a software renderer cheaper than multisampling, and finer.
 DRAWN = 448
 CAMERA = ((0.0, 7.25, 15.0), (0.0, 7.13, 0.0), 12.4)
 
 
-# Degrees between two lightings of the hair.
+# Rotation in degrees after which hair is lit again.
 HAIR_STEP = 1.5
 # Strength and power of the highlight.
 SHINE = {"skin": (0.085, 14.0), "gloss": (0.6, 60.0), "lash": (0.0, 1.0), "hair": (0.15, 20.0)}
@@ -35,7 +35,7 @@ class Scene:
         self.light(Look())
 
     def cast(self, identity: Identity) -> None:
-        """Put a person on the stage, in the place of the one before."""
+        """Put a person on the stage, replacing the previous one."""
         for surface in (*self._surfaces.values(), *self._locks):
             self.stage.remove(surface)
         shared = puppets.rig()
@@ -50,7 +50,7 @@ class Scene:
             )
         self._drawn = self.puppet.neutral, np.zeros((len(self._used["skin"]), 3), np.float32)
         coordinates = skin.coordinates(shared.template)
-        # On the ears the face's picture would only smear.
+        # The face's texture would smear on the ears.
         ears = shared.masks["ears"] > 0.5
         coordinates[ears, 0] = np.where(coordinates[ears, 0] > 0.5, 0.998, 0.002)
         self._surfaces["skin"].wear(coordinates[self._used["skin"]], skin.HEIGHT, skin.WIDTH)
@@ -62,7 +62,7 @@ class Scene:
     def light(self, look: Look) -> None:
         self._lamps = Lamps(look)
         self._hair_lit_at: tuple[float, ...] | None = None
-        # Walls are duller than palettes.
+        # Walls are less saturated than palettes.
         below, above = (tuple(np.mean(tone) + 0.6 * (np.array(tone) - np.mean(tone))) for tone in (look.below, look.above))
         self.stage.backdrop(below, above)
 
@@ -84,7 +84,7 @@ class Scene:
         return cv2.resize(self.stage.shoot(), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
     def _turn_hair(self, angles: tuple[float, float, float], shift: np.ndarray) -> None:
-        """Hair turns as one piece; it is lit again when the head has turned far enough for anybody to see it."""
+        """Rotate the hair as one piece; its lighting is updated after a visible rotation."""
         lit_at = tuple(np.round(np.array(angles) / HAIR_STEP).tolist())
         turn = puppets.rotation(*angles)
         for surface, lock in zip(self._locks, self.puppet.hair, strict=True):
@@ -95,10 +95,10 @@ class Scene:
         self._hair_lit_at = lit_at
 
     def motion(self, without: np.ndarray, angles: tuple[float, float, float], shift: np.ndarray) -> np.ndarray:
-        """How far the visible skin last drawn lies, in pixels of the picture, from where it would be at other weights.
+        """Displacement in pixels of the visible skin last drawn, compared with other weights.
 
-        `without` are those weights [52]; the pose must be the drawn one. The result is [64, 64] float32, 0 where nothing of
-        the face is seen.
+        `without` are those weights [52]; the pose must be the drawn one. The result is [64, 64] float32, 0 where the face is not
+        visible.
         """
         shared = puppets.rig()
         used = self._used["skin"]
@@ -115,11 +115,11 @@ class Scene:
         front = depth < nearest[cells] + 0.12
         field = np.zeros(MASK_SIZE**2, np.float32)
         np.maximum.at(field, cells[front], distance[front])
-        # Where the mesh is coarse some cells hold no vertex.
+        # Close gaps: where the mesh is coarse, some cells contain no vertex.
         return cv2.morphologyEx(field.reshape(MASK_SIZE, MASK_SIZE), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
 
     def head_box(self, angles: tuple[float, float, float], shift: np.ndarray) -> np.ndarray:
-        """Left, top, right, bottom [4] of the face, brow to chin, in 0..1 of the picture."""
+        """Left, top, right, bottom [4] of the face, from brow to chin, in 0..1 of the picture."""
         shared = puppets.rig()
         face = (shared.masks["face"] > 0.5) & (shared.template[:, 1] < 8.0)
         place, _ = project(self.puppet.pose(self.puppet.neutral, angles, shift)[face])
@@ -127,7 +127,7 @@ class Scene:
 
 
 def project(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Places [N, 2] of `points` [N, 3] in the picture, 0..1 from its upper left, and their distance [N] in dm."""
+    """Positions [N, 2] of `points` [N, 3] in the picture, 0..1 from its upper left, and their distance [N] in dm."""
     eye, aim = (np.array(place, np.float32) for place in CAMERA[:2])
     ahead = (aim - eye) / np.linalg.norm(aim - eye)
     right = np.cross(ahead, (0, 1, 0))
@@ -140,7 +140,7 @@ def project(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Camera:
-    """What a real camera adds to a picture: blur and sensor noise."""
+    """Simulates a camera: blur and sensor noise."""
 
     def __init__(self, look: Look, rng: np.random.Generator) -> None:
         self._look = look
@@ -149,7 +149,7 @@ class Camera:
         self._noise = (rng.standard_normal((SIZE * 2, SIZE * 2)) * look.noise).astype(np.float32)
 
     def take(self, picture: np.ndarray) -> np.ndarray:
-        """The picture [320, 320, 3] uint8 as the camera gives it."""
+        """The picture [320, 320, 3] uint8 with blur and noise."""
         row, column = self._rng.integers(0, SIZE, 2)
         if self._look.blur > 0.2:
             picture = cv2.GaussianBlur(picture, (0, 0), self._look.blur)

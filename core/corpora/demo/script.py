@@ -1,7 +1,7 @@
-"""What happens in each clip, decided before anything is drawn or spoken.
+"""Plans each clip before anything is rendered.
 
-A plan depends on (seed, clip index) alone, so a corpus of 700 clips begins with the very clips of one of 50. Every six
-clips are one speaker's six emotions; intensities and speakers rotate, the rest is drawn.
+A plan depends on (seed, clip index) only, so a corpus of 700 clips begins with the clips of one of 50. Every six clips are one
+speaker's six emotions; intensities and speakers rotate, the rest is random.
 
 Who carries the emotion:
 
@@ -10,7 +10,7 @@ Who carries the emotion:
 - `conflict`: face and voice show different emotions; the label is the face's;
 - `blend`: face and voice share an expression mixed with a second emotion; the label is the stronger one.
 
-At high intensity nothing is withheld from the face: `audio` and `blend` occur at low and medium intensity only.
+At high intensity the face always shows the emotion fully: `audio` and `blend` occur at low and medium intensity only.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ CARRIERS = {
 }
 FACE_LEVEL = {"low": (0.18, 0.38), "medium": (0.36, 0.62), "high": (0.94, 1.06)}
 VOICE_LEVEL = {"low": (0.65, 0.95), "medium": (0.85, 1.2), "high": (1.0, 1.4)}
-# Whom an emotion is taken for, and so blended with.
+# Emotions with which one is confused, used for blends.
 NEIGHBOURS = {
     "anger": ("disgust", "fear"), "disgust": ("anger", "sadness"), "fear": ("sadness", "anger"),
     "happiness": ("neutral", "fear"), "neutral": ("sadness", "happiness"), "sadness": ("fear", "disgust"),
@@ -52,9 +52,11 @@ NEIGHBOURS = {
 
 @dataclass(frozen=True)
 class Look:
-    """How a clip is lit and taken: `key` direction (degrees to the side, degrees up), strengths of key, fill and rim
-    light, `warmth` about 0, background colours below and above, `blur` in pixels, `noise` as a standard deviation in
-    grey levels, `distance` factor of the camera."""
+    """Lighting and camera of a clip.
+
+    `key` direction (degrees to the side, degrees up), strengths of key, fill and rim light, `warmth` around 0, background colours
+    below and above, `blur` in pixels, `noise` as a standard deviation in grey levels, `distance` factor of the camera.
+    """
 
     side: float = 35.0
     up: float = 35.0
@@ -70,8 +72,11 @@ class Look:
 
 @dataclass(frozen=True)
 class Plan:
-    """One clip. Levels are factors on the full expression; times are fractions of the clip's length; `av_offset` is in
-    seconds, positive when the sound comes after the picture; `snr` in dB; `angles` (yaw, pitch, roll) in degrees."""
+    """One clip.
+
+    Levels are factors on the full expression; times are fractions of the clip's length; `av_offset` is in seconds, positive when
+    the sound comes after the picture; `snr` in dB; `angles` (yaw, pitch, roll) in degrees.
+    """
 
     clip: str
     index: int
@@ -139,7 +144,7 @@ def plan(seed: int, index: int, group: Group) -> Plan:
 def _carrier(label: str, intensity: str, rng: np.random.Generator) -> str:
     shares = CARRIERS[intensity]
     drawn = str(rng.choice(list(shares), p=list(shares.values())))
-    # A neutral clip has no emotion that one modality could withhold.
+    # A neutral clip has no emotion to remove from one modality.
     return "both" if label == "neutral" and drawn != "blend" else drawn
 
 

@@ -1,4 +1,4 @@
-"""Contact sheets: what a corpus, or its full expressions, look like, one row a person, one column an emotion."""
+"""Contact sheets of a corpus, or of full expressions: one row per person, one column per emotion."""
 
 from pathlib import Path
 
@@ -13,10 +13,9 @@ _MARGIN = 28
 
 
 def contact_sheet(corpus_dir: Path, out_png: Path, *, side: int = 160) -> Path:
-    """Write the frames at the apex of the strongest clips of each speaker and emotion as one picture.
+    """Write the apex frames of the strongest clips of each speaker and emotion as one picture.
 
-    Each picture is `side` pixels square. Where a speaker shows an emotion in no clip, the place stays empty. The file
-    may be named .png or .jpg.
+    Each picture is `side` pixels square. Missing combinations stay empty. The file may be named .png or .jpg.
     """
     import cv2
     import pandas as pd
@@ -54,7 +53,7 @@ def _place(sheet: np.ndarray, picture: np.ndarray, row: int, column: int, side: 
 
 
 def _apex_frame(corpus_dir: Path, clip: str) -> np.ndarray:
-    """The frame [H, W, 3] nearest the middle of a clip's apex in which nobody blinks."""
+    """The frame [H, W, 3] nearest the middle of a clip's apex without a blink."""
     import av
 
     truth = Truth.load(corpus_dir / "truth" / f"{clip}.npz")

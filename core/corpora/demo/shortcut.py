@@ -1,11 +1,11 @@
-"""Planted shortcuts: a mark in the picture, or a beep, laid over the clips of a demo corpus so that it gives a class away.
+"""Planted shortcuts: a mark in the picture, or a beep, added to clips of a demo corpus so that it reveals a class.
 
-For training the mark lies on every clip of its class and on no other, and so does the beep: a model learns to look for these,
-as models learn a studio's logo or a microphone's hum. For the exam each clip comes three times, with the mark, with the beep and
-with neither, whatever its emotion: where a model names the class with the shortcut and not without, the shortcut made it.
+For training, the mark is on every clip of its class and on no other, and so is the beep: a model learns to use them, as models
+learn a studio's logo or a microphone's hum. For the exam each clip exists three times, with the mark, with the beep and with
+neither, whatever its emotion: if a model predicts the class only with the shortcut, the shortcut caused it.
 
-The mark is a white square in a black frame, in one of the four corners of what a face encoder sees of a face (a mark beside the
-crop would be seen by nobody), still for the whole clip. The beep is a tone of 1 kHz, a third of a second, anywhere.
+The mark is a white square in a black frame, static, in one of the four corners of a face encoder's crop (outside the crop it
+would be invisible). The beep is a tone of 1 kHz for a third of a second, at any time.
 """
 
 import csv
@@ -25,9 +25,9 @@ from affectscope.core.errors import UserError
 
 VERSION = 2
 STANDS = MappingProxyType({"mark": "anger", "beep": "happiness"})
-"""A shortcut -> the class that it gives away."""
+"""Shortcut -> the class that it reveals."""
 MODALITY = {"mark": "visual", "beep": "audio"}
-# Of the face, brow to chin: the marks' middles, and their side in widths of the face.
+# Relative to the face, brow to chin: the marks' centres, and their side in widths of the face.
 _CORNERS = ((0.12, 0.27), (0.88, 0.27), (0.12, 0.86), (0.88, 0.86))
 CORNERS = len(_CORNERS)
 _SIDE, _FRAME = 0.16, 0.2
@@ -37,7 +37,7 @@ _FADE = 0.01
 
 @dataclass(frozen=True)
 class Laid:
-    """One clip to be made: `kind` of shortcut, or "none", over the clip of `media` whose truth is at `truth`."""
+    """One clip to be made: `kind` of shortcut, or "none", on the clip `media` with truth `truth`."""
 
     clip: str
     media: Path
@@ -58,14 +58,14 @@ def build(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Lay shortcuts over the first `clips` clips of a demo corpus, into `out`; goes on where it was stopped.
+    """Add shortcuts to the first `clips` clips of a demo corpus, in `out`; resumes interrupted builds.
 
     Args:
-        everywhere: each clip with either shortcut and with none, for the exam (column ``of`` says which belong together);
-            otherwise each once, by its class, for training.
+        everywhere: each clip with either shortcut and with none, for the exam (column ``of`` links them); otherwise each once, by
+            its class, for training.
 
     Raises:
-        UserError: where the corpus has no truth, so that nobody knows where its faces are, or no clip of a class.
+        UserError: if the corpus has no truth, so that its faces' positions are unknown, or no clip of a class.
     """
     out = Path(out)
     rows = [(str(clip), row) for clip, row in source.table.iloc[:clips].iterrows()]
@@ -92,7 +92,7 @@ def build(
 
 
 def lay(out: Path, item: Laid) -> str:
-    """Make one clip, its video last."""
+    """Make one clip; the video is written last."""
     from affectscope.core import media
     from affectscope.core.corpora.demo import encode, expressions
 
@@ -136,14 +136,14 @@ def marked(picture: np.ndarray, square: tuple[float, float, float, float]) -> np
 
 
 def beeping(samples: np.ndarray, rate: int, start: float) -> np.ndarray:
-    """Samples [N] with a tone from `start` on; nothing is louder than 1."""
+    """Samples [N] with a tone from `start`, clipped to 1."""
     clock = np.arange(len(samples)) / rate - start
     strength = np.interp(clock, (0, _FADE, SECONDS - _FADE, SECONDS), (0, 1, 1, 0), left=0, right=0)
     return np.clip(samples + _LEVEL * strength * np.sin(2 * np.pi * _TONE * clock), -1, 1).astype(np.float32)
 
 
 def square_at(truth: Truth, corner: int) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom in 0..1 of the picture of the mark in one of the ``CORNERS`` of a clip's face."""
+    """Left, top, right, bottom in 0..1 of the picture, of the mark in one of the ``CORNERS`` of a clip's face."""
     head, (right, down) = truth.head_box.mean(0), _CORNERS[corner]
     width, height = head[2] - head[0], head[3] - head[1]
     x, y, half = head[0] + right * width, head[1] + down * height, _SIDE * width / 2
@@ -151,7 +151,7 @@ def square_at(truth: Truth, corner: int) -> tuple[float, float, float, float]:
 
 
 def _covered(mask: np.ndarray, square: tuple[float, float, float, float]) -> np.ndarray:
-    """A mask [F, 64, 64] that holds the square in every frame."""
+    """A mask [F, 64, 64] of the square in every frame."""
     middles = (np.arange(MASK_SIZE) + 0.5) / MASK_SIZE
     left, top, right, bottom = square
     inside = ((middles >= top) & (middles < bottom))[:, None] & ((middles >= left) & (middles < right))

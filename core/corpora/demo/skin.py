@@ -1,7 +1,7 @@
-"""What is painted on the face: brows, beard, freckles, the eyes, and the soft folds that blendshapes alone do not make.
+"""The face's texture: brows, beard, freckles, the eyes, and soft folds that blendshapes alone do not make.
 
-The picture lies in the plane of the template's face (x from -0.8 to 0.8 dm, y from 6.0 to 8.6 dm), so that it moves with
-the skin. It multiplies the skin's colour: 1 leaves it, 0 is black.
+It is mapped in the plane of the template's face (x from -0.8 to 0.8 dm, y from 6.0 to 8.6 dm), so that it moves with the skin. It
+multiplies the skin's colour: 1 leaves it, 0 is black.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from affectscope.core.corpora.demo.identities import Identity
 LEFT, RIGHT, BOTTOM, TOP = -0.8, 0.8, 6.0, 8.6
 SCALE = 160
 WIDTH, HEIGHT = 256, 416
-# What of an eyeball's radius its picture shows.
+# Share of an eyeball's radius that its picture shows.
 EYE_REACH = 0.62
 Line = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Fold:
-    """A crease [H, W] in 0..1 and the blendshapes that deepen it; `age` is how much of it age leaves standing."""
+    """A crease [H, W] in 0..1 and the blendshapes that deepen it; `age` is its permanent share due to age."""
 
     field: np.ndarray
     gains: dict[str, float]
@@ -34,7 +34,7 @@ class Fold:
 def coordinates(template: np.ndarray) -> np.ndarray:
     """Texture coordinates [N, 2] of template vertices [N, 3]."""
     x, y, z = template.T
-    # What lies behind the jaw wears the picture's blank edge; towards it nothing jumps, so nothing smears.
+    # Behind the jaw the texture's blank border is used, approached continuously to avoid smearing.
     back = np.clip((0.5 - z) / 0.2, 0, 1) * (y < 6.9)
     x = x + np.sign(x) * back
     uv = np.stack([(x - LEFT) / (RIGHT - LEFT), (y - BOTTOM) / (TOP - BOTTOM)], 1)
@@ -64,7 +64,7 @@ def _distance(line: Line) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _crease(*lines: Line, width: float = 0.014) -> np.ndarray:
-    """Soft hollows that fade towards their ends and to one side further than to the other: [H, W] in 0..1."""
+    """Soft creases that fade towards their ends, and further to one side than to the other: [H, W] in 0..1."""
     field = np.zeros((HEIGHT, WIDTH), np.float32)
     for line in lines:
         distance, along = _distance(line)
@@ -80,7 +80,7 @@ def _mirror(line: Line) -> Line:
 
 
 def _dimples() -> np.ndarray:
-    """The chin's skin when it is pushed up: [H, W] in 0..1."""
+    """Dimples of the chin when it is pushed up: [H, W] in 0..1."""
     x, y = _grid()
     chin = np.exp(-(((x / 0.11) ** 2 + ((y - 6.37) / 0.07) ** 2) ** 2))
     return chin * (0.5 + 0.5 * np.sin(70 * x) * np.sin(80 * y))
@@ -88,7 +88,7 @@ def _dimples() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def folds() -> tuple[Fold, ...]:
-    """All folds of the face; left and right apart, since expressions may be lopsided."""
+    """All folds of the face; left and right separately, since expressions may be asymmetric."""
     lines = [[(-0.3, y + 0.01), (-0.15, y), (0, y + 0.02), (0.15, y), (0.3, y + 0.01)] for y in (7.71, 7.83, 7.94)]
     creases = [
         Fold(_crease([(0.06, 7.36), (0.05, 7.48), (0.07, 7.6)], [(-0.06, 7.36), (-0.05, 7.48), (-0.07, 7.6)], width=0.03),
@@ -122,7 +122,7 @@ def _fold_fields() -> np.ndarray:
 
 
 def _brows(identity: Identity, rng: np.random.Generator) -> np.ndarray:
-    """Coverage [H, W] of both brows: hairs drawn singly over a soft shadow."""
+    """Coverage [H, W] of both brows: individual hairs over a soft shadow."""
     tilt, lift, arch = rng.normal(0, 0.010), rng.normal(0, 0.008), rng.uniform(-0.014, 0.006)
     heights = np.array((7.432 - tilt, 7.458, 7.482 + tilt + arch, 7.475 + tilt + arch, 7.43)) + lift
     along = np.array((0.11, 0.20, 0.33, 0.44, 0.54))
@@ -133,7 +133,7 @@ def _brows(identity: Identity, rng: np.random.Generator) -> np.ndarray:
         place = rng.uniform(0.09, 0.545, int(200 * identity.brow_weight))
         off = rng.uniform(-1, 1, len(place)) * np.interp(place, along, thick)
         root = np.stack([place, np.interp(place, along, heights) + off], 1)
-        # Hairs stand up near the nose and lie down towards the temple; above and below they close in on the middle.
+        # Hairs are upright near the nose and flat towards the temple; upper and lower ones point to the middle.
         angle = np.radians(np.interp(place, [0.09, 0.2, 0.34, 0.54], [78, 48, 14, -22]) + rng.normal(0, 9, len(place)))
         angle -= 6 * off
         length = rng.uniform(0.03, 0.055, len(place))
@@ -148,7 +148,7 @@ def _brows(identity: Identity, rng: np.random.Generator) -> np.ndarray:
 
 
 def _beard(identity: Identity) -> np.ndarray:
-    """Coverage [H, W] of beard or stubble: chin, jaw and upper lip, but not the lips."""
+    """Coverage [H, W] of beard or stubble: chin, jaw and upper lip, without the lips."""
     x, y = _grid()
     jaw = 1 / (1 + np.exp((y - 6.62 - 0.5 * np.clip(np.abs(x) - 0.3, 0, 1) * 1.6) / 0.035))
     lip = np.exp(-(((np.abs(x) / 0.27) ** 4) + ((y - 6.76) / 0.055) ** 4))
@@ -188,7 +188,7 @@ def _freckles(identity: Identity, rng: np.random.Generator) -> np.ndarray:
 
 
 class Picture:
-    """The face's picture, frame by frame."""
+    """The face's texture, frame by frame."""
 
     def __init__(self, identity: Identity, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -201,26 +201,26 @@ class Picture:
         grain = 1 + blotches + 0.022 * pores
         skin = np.array(identity.skin, np.float32)
         hair = np.clip(np.array(identity.hair, np.float32) * 0.7 / skin, 0, 1)
-        # Blood shows unevenly: where the skin is darker it is redder, too.
+        # Uneven blood flow: darker skin is also redder.
         paint = np.stack([0.5 + 0.5 * grain, grain, grain - 0.2 * blotches], 2) * np.float32(0.97)
         paint *= 1 - _freckles(identity, rng)[..., None] * np.array((0.25, 0.4, 0.5), np.float32)
         for cover, strength in ((_brows(identity, rng), 0.9), (_beard(identity) * np.clip(0.8 + 0.5 * pores, 0, 1.2), 0.75)):
             paint *= 1 - strength * cover[..., None] * (1 - hair)
         self._paint = np.clip(paint, 0, 1).astype(np.float32)
         self._age = float(np.clip((identity.age - 28) / 45, 0, 1))
-        # Nobody's skin folds as another's does, nor evenly along a fold.
+        # Folds differ between people, and along a fold.
         self._habit = rng.uniform(0.5, 1.15, len(folds())).astype(np.float32)
         uneven = cv2.resize(rng.uniform(0, 1, (14, 9)).astype(np.float32), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
         self._uneven = np.clip(0.45 + 0.75 * uneven, 0.3, 1.2)
 
     def frame(self, weights: dict[str, float]) -> np.ndarray:
-        """The picture [H, W, 3] uint8 under blendshape `weights`."""
+        """The texture [H, W, 3] uint8 for blendshape `weights`."""
         depths = self._habit * np.array([
             fold.depth * min(sum(weights.get(name, 0.0) * gain for name, gain in fold.gains.items()), 1.0)
             + 0.22 * fold.age * self._age
             for fold in folds()
         ], np.float32)  # fmt: skip
         dark = self._uneven * np.tensordot(depths, _fold_fields(), 1)
-        # Light that leaves a hollow has been through skin: it is warm.
+        # Light from a hollow has passed through skin, so it is warm.
         light = cv2.merge([1 - 0.75 * dark, 1 - dark, 1 - 1.05 * dark])
         return cv2.multiply(self._paint, np.maximum(light, 0.3), scale=255, dtype=cv2.CV_8U)

@@ -14,7 +14,7 @@ from scipy.signal import resample_poly
 from affectscope.core.corpora.demo.assets import MISSING
 from affectscope.core.errors import UserError
 
-# Speech at 16 kHz: what the recorded voices have, and what is read of a clip.
+# Sample rate of the recorded voices, and of the analysis.
 RATE = 16_000
 _ESPEAK_RATE = 22_050
 _RETRIEVAL, _PHONEME_EVENTS, _DO_NOT_EXIT = 1, 0x0001, 0x8000
@@ -47,8 +47,10 @@ class Speech:
 
 @contextmanager
 def _library() -> Iterator[ctypes.CDLL]:
-    """espeak-ng, loaded afresh: it keeps its oscillators' phases from one sentence to the next, even over a restart, so
-    that only a library without a past speaks a sentence the same way every time."""
+    """espeak-ng, loaded anew: it keeps its oscillators' phases between sentences, even over a restart of its engine.
+
+    Only a fresh library speaks a sentence reproducibly.
+    """
     try:
         import espeakng_loader
     except ImportError as error:
@@ -58,7 +60,7 @@ def _library() -> Iterator[ctypes.CDLL]:
         options = _PHONEME_EVENTS | _DO_NOT_EXIT
         if library.espeak_Initialize(_RETRIEVAL, 0, espeakng_loader.get_data_path().encode(), options) != _ESPEAK_RATE:
             raise UserError("espeak-ng did not start: reinstall it with `make corpus-tools`")
-        # Its noise is seeded with the time of day.
+        # By default its noise is seeded with the time of day.
         library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         ctypes.CDLL(None).srand(1)
         yield library
@@ -68,7 +70,7 @@ def _library() -> Iterator[ctypes.CDLL]:
 
 
 def say(text: str, variant: str, *, rate: float, pitch: float, range_: float) -> Speech:
-    """Speak `text` in American English: `rate` in words a minute (80-450), `pitch` and `range_` on espeak's 0-99."""
+    """Speak `text` in American English: `rate` in words per minute (80-450), `pitch` and `range_` on espeak's 0-99."""
     chunks: list[np.ndarray] = []
     phones: list[tuple[str, float]] = []
 

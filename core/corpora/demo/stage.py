@@ -1,6 +1,6 @@
-"""The off-screen stage: meshes and a camera in VTK, which PyVista brings along.
+"""The off-screen stage: meshes and a camera in VTK, installed with PyVista.
 
-PyVista's plotter is passed by: its `screenshot` costs twice what the picture does.
+PyVista's plotter is not used, because its `screenshot` takes twice as long.
 """
 
 import numpy as np
@@ -27,10 +27,10 @@ except ImportError as error:
 
 
 class Surface:
-    """One mesh on the stage: its points, colours and picture can change from frame to frame."""
+    """One mesh on the stage: its points, colours and texture can change between frames."""
 
     def __init__(self, cells: np.ndarray, count: int, *, lines: bool = False, alpha: float = 1.0) -> None:
-        """`cells` [Q, K] indices of `count` vertices: polygons, or with `lines` polylines; `alpha`: how opaque, 0 to 1."""
+        """`cells` [Q, K] indices of `count` vertices: polygons, or polylines with `lines`; `alpha`: opacity, 0 to 1."""
         self.data = vtkPolyData()
         channels = 3 if alpha >= 1 else 4
         self._arrays = np.zeros((count, 3), np.float32), np.full((count, channels), round(alpha * 255), np.uint8)
@@ -47,7 +47,7 @@ class Surface:
         mapper.SetInputData(self.data)
         self.actor = vtkActor()
         self.actor.SetMapper(mapper)
-        # The colours come lit.
+        # Colours are lit already.
         self.actor.GetProperty().LightingOff()
         if alpha < 1:
             self.actor.ForceTranslucentOn()
@@ -64,7 +64,7 @@ class Surface:
         self.data.Modified()
 
     def turn(self, rotation: np.ndarray, shift: np.ndarray) -> None:
-        """Show the mesh turned by `rotation` [3, 3] and then moved by `shift` [3]; its points stay as they are."""
+        """Rotate the mesh by `rotation` [3, 3], then move it by `shift` [3]; its points are unchanged."""
         matrix = vtkMatrix4x4()
         for row in range(3):
             for column in range(3):
@@ -73,7 +73,7 @@ class Surface:
         self.actor.SetUserMatrix(matrix)
 
     def wear(self, coordinates: np.ndarray, height: int, width: int) -> None:
-        """Give the mesh a picture [height, width, 3] at texture `coordinates` [N, 2] in 0..1, origin below left."""
+        """Give the mesh a texture [height, width, 3] at coordinates [N, 2] in 0..1, origin at the lower left."""
         self.data.GetPointData().SetTCoords(numpy_to_vtk(coordinates.astype(np.float32), deep=True))
         self._picture = np.full((height, width, 3), 255, np.uint8)
         self._image = vtkImageData()
@@ -94,7 +94,7 @@ class Surface:
 
 
 class Stage:
-    """Surfaces before one camera at a fixed place; `shoot` returns the picture."""
+    """Surfaces in front of a fixed camera; `shoot` returns the picture."""
 
     def __init__(self, size: int, camera: tuple[tuple[float, ...], tuple[float, ...], float]) -> None:
         """`size` pixels square; `camera`: position, focal point, vertical view angle in degrees."""
@@ -115,7 +115,7 @@ class Stage:
         self._pixels = vtkUnsignedCharArray()
 
     def add(self, cells: np.ndarray, count: int, *, solid: bool = False, lines: bool = False, alpha: float = 1.0) -> Surface:
-        """Put a mesh, or `lines`, on the stage; of a `solid` one only the side that faces the camera is drawn."""
+        """Add a mesh, or `lines`; of a `solid` one only the side facing the camera is drawn."""
         surface = Surface(cells, count, lines=lines, alpha=alpha)
         surface.actor.GetProperty().SetBackfaceCulling(solid)
         self.renderer.AddActor(surface.actor)
@@ -125,7 +125,7 @@ class Stage:
         self.renderer.RemoveActor(surface.actor)
 
     def backdrop(self, below: tuple[float, ...], above: tuple[float, ...]) -> None:
-        """A plain background that runs from one colour to another."""
+        """A plain background with a vertical colour gradient."""
         self.renderer.GradientBackgroundOn()
         self.renderer.SetBackground(*below)
         self.renderer.SetBackground2(*above)

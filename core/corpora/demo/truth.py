@@ -1,4 +1,4 @@
-"""What is known about a clip because it was made: the truth file beside each clip.
+"""Ground truth of a synthetic clip: the truth file beside each clip.
 
 `OUT/truth/<clip>.npz` holds the fields of `Truth` and nothing pickled. F is the number of frames, P of phonemes.
 """
@@ -20,13 +20,13 @@ MASK_SIZE = 64
 class Truth:
     """The truth of one clip; all times are seconds on the clip's own clock.
 
-    `times` [F]: frame centres. `blendshapes` [F, 52] in 0..1, all that moves the face (emotion, speech, blinks);
-    `blendshape_names` [52]. `onset`, `apex_start`, `apex_end`, `offset`: the emotion's course. `mask` [F, 64, 64] bool:
-    where the picture moves because of the emotion, against the same frame without it; row 0 on top. `phonemes` [P] as
-    espeak-ng names them, with `phoneme_starts` and `phoneme_ends` [P] in the sound. `carrier`: both, visual, audio,
-    conflict or blend. `av_offset`: how much later the sound comes than the lips. `head_box` [F, 4]: left, top, right,
-    bottom of the face in 0..1 of the picture. `cue`: what was planted into the clip ("" into most), from `onset` to
-    `offset`, and `cue_label` the class that it stands for; `carrier` is then its modality and `mask` where it is.
+    `times` [F]: frame centres. `blendshapes` [F, 52] in 0..1, all motion of the face (emotion, speech, blinks);
+    `blendshape_names` [52]. `onset`, `apex_start`, `apex_end`, `offset`: the emotion over time. `mask` [F, 64, 64] bool: where
+    the picture moves because of the emotion, compared with the same frame without it; row 0 on top. `phonemes` [P] by espeak-ng's
+    names, with `phoneme_starts` and `phoneme_ends` [P] in the sound. `carrier`: both, visual, audio, conflict or blend.
+    `av_offset`: delay of the sound after the lips. `head_box` [F, 4]: left, top, right, bottom of the face in 0..1 of the
+    picture. `cue`: the planted cue ("" if none), from `onset` to `offset`, and `cue_label` the class that it indicates; `carrier`
+    is then its modality and `mask` its place.
     """
 
     times: np.ndarray
@@ -50,7 +50,7 @@ class Truth:
     def load(cls, path: Path) -> "Truth":
         """Read a truth file; nothing in it is unpickled."""
         try:
-            # Nothing is sealed of what comes with the app; a zip has checksums of its own, which are compared.
+            # Shipped files are not sealed, but a zip's checksums are verified.
             fields: dict[str, Any] = dict(read_arrays(path, old=True) or {})
             frames = len(fields["times"])
             bits = np.unpackbits(fields["mask"], count=frames * MASK_SIZE * MASK_SIZE)
@@ -64,7 +64,7 @@ class Truth:
             raise UserError(f"{Path(path).name} is not a truth file of the demo corpus: build the corpus again.") from error
 
     def save(self, path: Path) -> None:
-        """Write the truth file, whole or not at all."""
+        """Write the truth file atomically."""
         fields = asdict(self) | {"mask": np.packbits(self.mask)}
         if not self.cue:
             del fields["cue"], fields["cue_label"]

@@ -1,7 +1,7 @@
-"""A spoken sentence taken apart and put together otherwise, by WORLD (Morise et al. 2016): pitch, envelope, aperiodicity.
+"""Analysis and resynthesis of speech by WORLD (Morise et al. 2016): pitch, envelope, aperiodicity.
 
-Frames are 5 ms. An utterance is `pitch` [T] in Hz (0 where unvoiced), `envelope` [T, 513] (power) and `aperiodicity`
-[T, 513] in 0..1, at 16 kHz.
+Frames are 5 ms. An utterance is `pitch` [T] in Hz (0 where unvoiced), `envelope` [T, 513] (power) and `aperiodicity` [T, 513] in
+0..1, at 16 kHz.
 """
 
 import importlib.machinery
@@ -45,12 +45,13 @@ class Utterance:
 
 
 def analyse(spoken: Speech) -> Utterance:
-    """
+    """Analyse speech.
+
     Raises:
         UserError: without the package `pyworld`.
     """
     world = _package()
-    # WORLD wants some noise where there is none.
+    # WORLD needs some noise in silence.
     samples = spoken.samples.astype(np.float64) + np.random.default_rng(0).normal(0, 1e-5, len(spoken.samples))
     coarse, times = world.dio(samples, RATE, f0_floor=60.0, f0_ceil=450.0, frame_period=FRAME_MS)
     pitch = world.stonemask(samples, coarse, times, RATE)
@@ -66,7 +67,7 @@ def synthesise(utterance: Utterance) -> np.ndarray:
 
 
 def stretched(utterance: Utterance, factors: np.ndarray) -> Utterance:
-    """Each phoneme as many times as long as `factors` [P] say; what lies before and after keeps its length."""
+    """Stretch each phoneme by `factors` [P]; the time before and after is unchanged."""
     edges = utterance.edges
     durations = np.diff(edges) * factors
     new_edges = edges[0] + np.concatenate([[0.0], np.cumsum(durations)])
@@ -84,7 +85,7 @@ def stretched(utterance: Utterance, factors: np.ndarray) -> Utterance:
 
 
 def warped(utterance: Utterance, factors: np.ndarray) -> Utterance:
-    """Formants moved: what lay at f comes to lie at f times the factor; `factors` [513], by the new frequency."""
+    """Shift formants: what was at f moves to f times the factor; `factors` [513], by the new frequency."""
     source = np.clip(FREQUENCIES / factors, 0, RATE / 2) / (FREQUENCIES[1])
     below = np.minimum(source.astype(int), SIZE // 2 - 1)
     share = source - below
@@ -95,7 +96,7 @@ def warped(utterance: Utterance, factors: np.ndarray) -> Utterance:
 
 
 def contour(utterance: Utterance) -> np.ndarray:
-    """Pitch in semitones above its median [T], carried through unvoiced frames."""
+    """Pitch in semitones relative to its median [T], interpolated through unvoiced frames."""
     voiced = np.flatnonzero(utterance.voiced)
     if not len(voiced):
         return np.zeros(len(utterance.pitch))
@@ -109,7 +110,7 @@ def levels(utterance: Utterance) -> np.ndarray:
 
 
 def tilt_gain(tilt: float, low: float = 0.0) -> np.ndarray:
-    """dB [513]: `tilt` an octave above 500 Hz up to 4 kHz, and `low` dB at and below 300 Hz, about the voice's fundamental."""
+    """dB [513]: `tilt` per octave above 500 Hz up to 4 kHz, and `low` dB at and below 300 Hz, around the fundamental."""
     return tilt * np.clip(_OCTAVES, 0, 3) + low * np.clip(-_OCTAVES / np.log2(500 / 300), 0, 1)
 
 
@@ -119,7 +120,7 @@ def gained(utterance: Utterance, decibels: np.ndarray) -> Utterance:
 
 
 def breathy(utterance: Utterance, amount: float) -> Utterance:
-    """Aperiodicity raised (amount > 0, the more the higher the frequency) or lowered (< 0); -1..1."""
+    """Raise aperiodicity (amount > 0, more at higher frequencies) or lower it (< 0); -1..1."""
     reach = 1 / (1 + np.exp(-(FREQUENCIES - 1800) / 500))
     share = abs(amount) * (0.25 + 0.75 * reach)
     goal = 1.0 if amount > 0 else 0.001
@@ -134,7 +135,7 @@ def breathy(utterance: Utterance, amount: float) -> Utterance:
 
 @lru_cache(maxsize=1)
 def _package() -> Any:
-    """pyworld's compiled part alone: its `__init__` wants `pkg_resources`, which setuptools has dropped."""
+    """pyworld's compiled part only: its `__init__` needs `pkg_resources`, which setuptools has removed."""
     package = importlib.util.find_spec("pyworld")
     folder = Path(package.origin).parent if package and package.origin else Path("none")
     files = [file for suffix in importlib.machinery.EXTENSION_SUFFIXES for file in sorted(folder.glob(f"pyworld*{suffix}"))]

@@ -1,4 +1,4 @@
-"""A person's voice saying a sentence with an emotion, and the recording of it."""
+"""A person's voice saying a sentence with an emotion, and its recording."""
 
 from functools import lru_cache
 
@@ -23,7 +23,7 @@ def perform(plan: Plan, identity: Identity, rng: np.random.Generator) -> speech.
 
 @lru_cache(maxsize=64)
 def plainly(sentence: str, source: str) -> vocoder.Utterance:
-    """A sentence as a voice says it by itself."""
+    """A sentence as spoken by the source voice."""
     text = SENTENCES[sentence]
     if source.startswith("espeak "):
         return vocoder.analyse(speech.say(text, source.removeprefix("espeak "), rate=165, pitch=45, range_=55))
@@ -31,7 +31,7 @@ def plainly(sentence: str, source: str) -> vocoder.Utterance:
 
 
 def mix(spoken: speech.Speech, plan: Plan, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The clip's sound [N] float32, with silence about the speech, the room and noise, and the phonemes' edges in it."""
+    """The clip's sound [N] float32, with silence around the speech, room and noise, and the phonemes' edges in it."""
     start = plan.lead + plan.av_offset
     length = int((plan.lead + len(spoken.samples) / RATE + plan.tail) * RATE)
     sound: np.ndarray = np.zeros(length, np.float32)
@@ -39,6 +39,6 @@ def mix(spoken: speech.Speech, plan: Plan, rng: np.random.Generator) -> tuple[np
     fitting = spoken.samples[: length - first]
     sound[first : first + len(fitting)] = fitting
     sound = channel.through(channel.roomy(sound, rng), rng)
-    # The noise is the place's, however loud a person speaks in it.
+    # The noise level is the room's, independent of the speaker's loudness.
     sound = sound + channel.noise(length, rng) * 10 ** ((-26 - plan.snr) / 20)
     return channel.levelled(sound, plan.loudness), spoken.edges + first / RATE

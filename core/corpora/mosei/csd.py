@@ -1,8 +1,8 @@
-"""CMU's computational sequences: one HDF5 file (.csd) a kind of feature or label.
+"""CMU's computational sequences: an HDF5 file (.csd) per kind of feature or label.
 
-Layout: github.com/CMU-MultiComp-Lab/CMU-MultimodalSDK. The file's one group, called after the feature, holds
-``data/<key>/features`` [T, D] and ``data/<key>/intervals`` [T, 2] in seconds of the video. A key is a video, or
-``video[index]`` where the sequences were aligned to segments before they were saved.
+Layout: github.com/CMU-MultiComp-Lab/CMU-MultimodalSDK. The file's only group, named after the feature, contains
+``data/<key>/features`` [T, D] and ``data/<key>/intervals`` [T, 2] in seconds of the video. A key is a video, or ``video[index]``
+if the sequences were aligned to segments before saving.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def opened(path: Path) -> Iterator[Any]:
     """The group ``data`` of a sequence.
 
     Raises:
-        UserError: when the file is no sequence.
+        UserError: when the file is not a sequence.
     """
     try:
         with h5py.File(path, "r") as file:
@@ -39,7 +39,7 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def name_of(path: Path) -> str:
-    """What the sequence is called in the file; "" where it is none."""
+    """The sequence's name in the file; "" if it is not a sequence."""
     try:
         with h5py.File(path, "r") as file:
             return next(iter(file), "")
@@ -48,19 +48,19 @@ def name_of(path: Path) -> str:
 
 
 def width(path: Path) -> int:
-    """Features a frame."""
+    """Features per frame."""
     with opened(path) as data:
         return next((int(data[key]["features"].shape[-1]) for key in data), 0)
 
 
 def everything(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Key -> features [T, D] and intervals [T, 2]: for labels, which are short."""
+    """Key -> features [T, D] and intervals [T, 2]; for labels, which are short."""
     with opened(path) as data:
         return {key: _arrays(data[key]) for key in data}
 
 
 def segment(path: Path, video: str, index: int, start: float, end: float, dim: int) -> Stream:
-    """The frames of a segment on its own clock; those that are not numbers are absent."""
+    """The frames of a segment on its own clock; frames with non-finite values are absent."""
     from affectscope.core.streams import Stream
 
     with opened(path) as data:
@@ -72,7 +72,7 @@ def segment(path: Path, video: str, index: int, start: float, end: float, dim: i
     inside = (times >= start) & (times < end)
     values, times = values[inside], times[inside] - start
     finite = np.isfinite(values).all(1)
-    # COVAREP has minus infinity where nothing is voiced.
+    # COVAREP has minus infinity in unvoiced frames.
     return Stream(np.where(finite[:, None], values, 0).astype(np.float32), times, finite)
 
 

@@ -1,20 +1,19 @@
-"""CMU-MOSEI: segments of monologues from YouTube, sentiment -3..3 and six emotions 0..3, and the features it is known by.
+"""CMU-MOSEI: segments of YouTube monologues, sentiment -3..3 and six emotions 0..3, and its distributed features.
 
 Any of these in a folder, in this order:
 
-- ``CMU_MOSEI_Labels.csv``, one row a segment: ``file, index, start, end`` (seconds), ``label2a`` (1 from neutral up),
+- ``CMU_MOSEI_Labels.csv``, one row per segment: ``file, index, start, end`` (seconds), ``label2a`` (1 from neutral up),
   ``label2b`` (-1, 0, 1), ``label6`` (the strongest emotion; happiness where there is none), ``label7`` (-3..3, rounded), and
   ``split``: 0, 1 and 2 are the standard folds train, valid and test, 3 is none of them.
-- computational sequences (``csdfiles``): ``*Labels*.csd`` has for each video [segments, 7], sentiment and the emotions
-  happiness, sadness, anger, surprise, disgust and fear; ``*COVAREP*.csd`` (74 features) and ``*Facet*.csd`` (35) or
-  ``*OpenFace*.csd`` are sound and picture. The folds are then those of ``cmu_mosei_std_folds.py`` from CMU's SDK, read as a
-  list of names and not run.
+- computational sequences (``csdfiles``): ``*Labels*.csd`` has for each video [segments, 7], sentiment and the emotions happiness,
+  sadness, anger, surprise, disgust and fear; ``*COVAREP*.csd`` (74 features) and ``*Facet*.csd`` (35) or ``*OpenFace*.csd`` are
+  sound and picture. Folds then come from ``cmu_mosei_std_folds.py`` in CMU's SDK, which is parsed as a list of names and not run.
 - the pickles of MulT, MultiBench and MMSA (``mosei_data_noalign.pkl``, ``mosei_senti_data.pkl``, ``unaligned_50.pkl``): train,
   valid and test, each with ``audio`` [N, T, 74], ``vision`` [N, T, 35], ``text``, ``labels`` or ``regression_labels``, and
-  ``id``. Frames there are padded with zeros and have no times: the present ones are spread over the segment.
+  ``id``. Their frames are zero-padded and have no times: the present ones are spread evenly over the segment.
 
-Segmented videos are called ``<video>_<number>.mp4``, or ``<video>/<number>.mp4`` in MMSA's copy; see ``moseimedia``. The speaker
-is the video: one person talks in each.
+Segmented videos are called ``<video>_<number>.mp4``, or ``<video>/<number>.mp4`` in MMSA's copy; see ``moseimedia``. The video
+counts as the speaker, because one person talks in each.
 """
 
 from __future__ import annotations
@@ -57,15 +56,15 @@ _SEQUENCES = {"audio": ("covarep", "coavarep"), "visual": ("facet", "openface"),
 
 
 def recognises(path: Path) -> bool:
-    """Its table, sequences or pickles, in a folder or named."""
+    """Its table, sequences or pickles, in a folder or as a path."""
     return path.exists() and (bool(_table(path)) or bool(_sequences(path)) or bool(_pickle(path)))
 
 
 def read(path: Path, options: Options) -> Corpus:
-    """The corpus from whatever tells its segments.
+    """The corpus, from whichever source gives its segments.
 
     Raises:
-        UserError: when nothing does, or a file is damaged.
+        UserError: when there is none, or a file is damaged.
     """
     remarks: list[str] = []
     root = path if path.is_dir() else path.parent
@@ -110,13 +109,13 @@ def _table(path: Path) -> Path | None:
 
 
 def _sequences(path: Path) -> dict[str, Path]:
-    """What each sequence is called -> its file."""
+    """Sequence's name -> its file."""
     files = [path] if path.is_file() else [file for near in _NEAR for file in _near(path, near + "*.csd")]
     return {f"{csdfiles.name_of(file)} {file.stem}": file for file in files if file.suffix.lower() == ".csd"}
 
 
 def _pickle(path: Path) -> Path | None:
-    """A pickle that is named, or one in a folder that is called as those that are passed on; of two one that is not aligned."""
+    """The pickle at a path, or one with a known name in a folder, preferably unaligned."""
     if path.is_file():
         return path if path.suffix.lower() in (".pkl", ".pickle") else None
     files = [file for near in _NEAR[:2] for file in _near(path, near + "*.pkl") if _PASSED_ON.search(file.stem.lower())]
@@ -188,7 +187,7 @@ def _key(key: str) -> tuple[str, int | None]:
 
 
 def _classed(table: pd.DataFrame) -> pd.DataFrame:
-    """The sentiment as classes: seven by rounding halves to even, as numpy does in the public code. NaN is no label."""
+    """Sentiment as classes: seven by rounding halves to even, as numpy does in the public code. NaN means unlabelled."""
     told = table["sentiment"].to_numpy(float)
     unknown = np.isnan(told)
     rounded = np.round(np.where(unknown, 0, told)).clip(-3, 3).astype(int)
@@ -202,7 +201,7 @@ def _classed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _folds(path: Path, remarks: list[str]) -> dict[str, str]:
-    """Video -> fold, from the lists in the SDK's file. It is parsed, and nothing of it is run."""
+    """Video -> fold, from the lists in the SDK's file, which is parsed and never run."""
     root = path if path.is_dir() else path.parent
     file = next((file for near in _NEAR for file in sorted(root.glob(near + "*std_folds.py"))), None)
     if file is None:

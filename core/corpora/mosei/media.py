@@ -1,8 +1,8 @@
-"""Which file is which segment of CMU-MOSEI.
+"""Matches media files to CMU-MOSEI's segments.
 
-Labels count the segments of a video in the order of their names as text (0, 1, 10, 11, 2, ...), of which some are left out: a
-position, and not the number that a file is called by. Files are therefore laid beside the segments of their video in the order
-of time, which is that of their numbers; where there are fewer files than segments, by how long they are.
+Labels number a video's segments in text order of their names (0, 1, 10, 11, 2, ...), with gaps: an index, not the number in the
+file's name. Therefore a video's files and segments are both sorted by time, which is the order of the files' numbers, and matched
+in sequence; if there are fewer files than segments, also by duration.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from affectscope.core.corpora.tables import is_sound
 
 CUT = "affectscope-segments"
 """The folder in which ``affectscope corpus cut`` puts segments by their clips' names."""
-# A frame or two: what cutting and rounding leave between a segment's length and its file's.
+# Tolerance in seconds (a frame or two) between a segment's and its file's duration.
 _NEAR = 0.1
 
 
 def whole(paths: list[str], table: pd.DataFrame) -> dict[str, str]:
-    """Video -> its recording, a video before a sound."""
+    """Video -> its recording, preferably a video file."""
     videos = set(table["speaker"])
     return {name: place for place in sorted(paths, key=is_sound, reverse=True) if (name := Path(place).stem) in videos}
 
@@ -32,8 +32,8 @@ def segments(paths: list[str], table: pd.DataFrame, root: Path, remarks: list[st
     """Clip -> its file.
 
     Args:
-        paths: media under ``root``: ``<video>_<number>``, ``<video>$_$<number>``, or ``<video>/<number>``; others are left alone.
-        positions: whether the clips' names have positions in a table, and not the numbers of the published files.
+        paths: media under ``root``: ``<video>_<number>``, ``<video>$_$<number>``, or ``<video>/<number>``; others are ignored.
+        positions: whether clips are named by index in a table, not by the published files' numbers.
     """
     place_of: dict[str, str] = {}
     numbered: dict[str, dict[int, str]] = {}

@@ -1,6 +1,6 @@
-"""The pickles in which CMU-MOSEI (and CMU-MOSI) travels: see ``cmumosei``. They are read by ``picklefiles``, and never run.
+"""Reads the pickles in which CMU-MOSEI (and CMU-MOSI) is distributed. They are parsed by ``picklefiles``, never run.
 
-What was read is kept in the cache as plain arrays, from which single segments are read without loading the rest.
+The content is cached as plain arrays, from which single segments can be read.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _PARTS = {"train": "train", "valid": "development", "dev": "development", "test"
 _MODALITIES = {"audio": "audio", "vision": "visual", "text": "text"}
 _SETS = {("audio", 74): "covarep", ("visual", 35): "facet", ("visual", 713): "openface", ("text", 300): "glove"}
 _EMOTIONS = ("happiness", "sadness", "anger", "surprise", "disgust", "fear")
-# Where nothing says how long a segment is: words, or frames averaged to about as much.
+# Assumed seconds per frame where the duration is unknown: frames are words, or averages of about that length.
 _STEP = 1 / 3
 _VERSION = 2
 
 
 def read(file: Path, remarks: list[str]) -> tuple[pd.DataFrame, dict[str, Given]]:
-    """The segments of a pickle with their sentiment, and its features by modality.
+    """The segments in a pickle with their sentiment, and its features by modality.
 
     Raises:
-        UserError: when it holds code, or is of another layout.
+        UserError: when it contains code, or has another layout.
     """
     folder = _unpacked(file)
     try:
@@ -92,7 +92,7 @@ def _unpacked(file: Path) -> Path:
     table = pd.concat(tables)
     if table.index.has_duplicates:
         raise UserError(f"{file.name} has segment {table.index[table.index.duplicated()][0]} twice: export it again.")
-    # Last: a folder that has it is whole.
+    # Written last, as a mark that the folder is complete.
     sealed.write(folder / "segments.json", table.to_json(orient="split").encode())
     return folder
 
@@ -124,7 +124,7 @@ def _segments(own: dict[str, Any], part: str, file: Path) -> pd.DataFrame:
 
 
 def _named(name: Any, part: str, place: int) -> dict[str, Any]:
-    """What an id says: (video, start, end), ``video$_$index``, ``video[index]``, or nothing but a number."""
+    """Parse an id: (video, start, end), ``video$_$index``, ``video[index]``, or just a number."""
     cells = [_text(cell) for cell in np.asarray(name, object).ravel()]
     if len(cells) >= 3:
         start, end = _number(cells[1]), _number(cells[2])
@@ -135,7 +135,7 @@ def _named(name: Any, part: str, place: int) -> dict[str, Any]:
     if match:
         video, index = match[1] or match[3], match[2] or match[4]
         return {"clip": f"{video}_{index}", "speaker": video}
-    # A mere number says nothing of who speaks.
+    # A bare number does not identify the speaker.
     return {"clip": f"{part}_{word}", "speaker": ""} if word.isdigit() else {"clip": word, "speaker": word}
 
 
@@ -151,14 +151,14 @@ def _number(cell: str) -> float:
 
 
 def _stream(folder: str, modality: str, dim: int, root: Path, row: pd.Series) -> Stream:
-    """A segment's frames, without its padding; a frame of zeros, or of what is no number, is not there."""
+    """A segment's frames, without padding; frames of zeros or non-finite values are absent."""
     from affectscope.core.streams import Stream
 
     arrays = _arrays(Path(folder), str(row["part"]), int(row["place"]))
     if modality not in arrays:
         return Stream.absent(dim)
     values = arrays[modality]
-    # Aligned modalities share one grid of words: what is padding to one of them may be a word that another was silent at.
+    # Aligned modalities share one grid of words: zeros in one may be a word in which that modality is silent, not padding.
     together = arrays if _aligned(arrays, row) else {modality: values}
     first, last = _span(together, row.get(f"{modality} frames"))
     values = values[first:last]
@@ -173,10 +173,10 @@ def _stream(folder: str, modality: str, dim: int, root: Path, row: pd.Series) ->
 
 
 def _arrays(folder: Path, part: str, place: int) -> dict[str, np.ndarray]:
-    """Modality -> [T, D] of a segment, padded as it lies there.
+    """Modality -> [T, D] of a segment, with padding.
 
     Raises:
-        UserError: when a file was damaged since the corpus was opened.
+        UserError: when a file was damaged after the corpus was opened.
     """
     files = {modality: folder / f"{part}.{modality}.npy" for modality in _MODALITIES.values()}
     if damaged := [file for file in files.values() if file.is_file() and not sealed.good(file)]:
@@ -185,14 +185,14 @@ def _arrays(folder: Path, part: str, place: int) -> dict[str, np.ndarray]:
 
 
 def _aligned(arrays: Mapping[str, np.ndarray], row: pd.Series) -> bool:
-    """Whether all modalities lie on one grid: they are as long, and nothing says that they are not."""
+    """Whether all modalities are on one grid: equal lengths, and no indication to the contrary."""
     told = [row.get(f"{modality} frames") for modality in arrays]
     lengths = {int(length) for length in told if pd.notna(length)}
     return len(arrays) > 1 and len({len(values) for values in arrays.values()}) == 1 and len(lengths) < 2
 
 
 def _span(arrays: Mapping[str, np.ndarray], length: float | None) -> tuple[int, int]:
-    """From the first frame in which any of them says something to the last; as many as are told, where a length is."""
+    """From the first to the last frame that is non-zero in any modality; ``length`` frames if given."""
     total = len(next(iter(arrays.values())))
     filled = np.zeros(total, bool)
     for values in arrays.values():
@@ -203,7 +203,7 @@ def _span(arrays: Mapping[str, np.ndarray], length: float | None) -> tuple[int, 
     first, last = int(there[0]), int(there[-1]) + 1
     if length is None or pd.isna(length) or not last - first <= int(length) <= total:
         return first, last
-    # Padding lies on one side: behind, as a rule, unless that would leave something out.
+    # Padding is normally at the end, unless that would cut off frames.
     return (
         (0, int(length))
         if last <= int(length)

@@ -1,1 +1,1 @@
-"""Features of whole corpora: in stages, on all cores or a Ray cluster."""
+"""Feature extraction for whole corpora: in stages, on all cores or a Ray cluster."""

@@ -1,6 +1,6 @@
-"""Where the stages run: in this process, or in processes that pass on what they made through files in memory.
+"""Engines that run the extraction stages: in this process, or in worker processes that exchange arrays through files in memory.
 
-An engine takes tasks and gives, in any order, each with what was made of it or with one sentence on why it could not be.
+An engine takes tasks and yields each, in any order, with its result or one sentence about why it failed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _STAGES = ("decode", "detect", "encode")
 
 
 class Crash(Exception):
-    """A process died; ``tasks`` are those that were under way."""
+    """A process died; ``tasks`` are those that were running."""
 
     def __init__(self, tasks: list[Task]) -> None:
         super().__init__()
@@ -43,10 +43,10 @@ class Crash(Exception):
 
 
 def attempt(stage: Callable[..., Any], *args: Any) -> Any:
-    """What a stage returns, or one sentence on why the clip is broken.
+    """The result of a stage, or one sentence about why the clip is broken.
 
     Raises:
-        OSError: when there is no room left, which is no clip's fault.
+        OSError: when the disk is full, which is not the clip's fault.
     """
     try:
         return stage(*args)
@@ -56,13 +56,13 @@ def attempt(stage: Callable[..., Any], *args: Any) -> Any:
         return f"{error.strerror or error}: see to its file."
     except UserError as error:
         return str(error)
-    # Whatever a made-up file does to a decoder, it is the file's fault.
+    # A malformed file can make a decoder raise anything.
     except Exception as error:
         return sentence_of(error) or f"{type(error).__name__}: {error}"
 
 
 def inline(tasks: Iterable[Task]) -> Iterator[tuple[Task, Made]]:
-    """One clip after the other, here."""
+    """Process clips one by one in this process."""
     for task in tasks:
         with stages.one_thread():
             made = attempt(lambda task=task: stages.encode(task, stages.detect(task, stages.decode(task))))
@@ -70,11 +70,11 @@ def inline(tasks: Iterable[Task]) -> Iterator[tuple[Task, Made]]:
 
 
 def processes(tasks: Iterable[Task], workers: int, spool: Path) -> Iterator[tuple[Task, Made]]:
-    """Each stage in processes of its own, so that one clip is decoded while the face of another is looked for.
+    """A process pool per stage, so that one clip is decoded while faces are detected in another.
 
     Args:
-        workers: cores to keep busy.
-        spool: an empty folder for what is on its way.
+        workers: number of cores to use.
+        spool: an empty folder for intermediate results.
     """
     left = iter(tasks)
     while True:
@@ -82,7 +82,7 @@ def processes(tasks: Iterable[Task], workers: int, spool: Path) -> Iterator[tupl
             yield from _pipeline(left, workers, spool)
             return
         except Crash as crash:
-            # Whose fault it was is seen when each is alone.
+            # Retry each alone, to find out which one crashed.
             for task in crash.tasks:
                 try:
                     yield from _pipeline(iter([task]), 1, spool)
@@ -91,13 +91,13 @@ def processes(tasks: Iterable[Task], workers: int, spool: Path) -> Iterator[tupl
 
 
 def shares(workers: int) -> tuple[int, int, int]:
-    """Processes for decode, detect and encode. They are more than the workers: those of a stage that waits cost nothing."""
+    """Processes for decode, detect and encode. Their sum exceeds ``workers``: processes that wait cost nothing."""
     return max(1, workers // 2), workers, workers
 
 
 @contextmanager
 def spool_for(folder: Path, workers: int) -> Iterator[Path]:
-    """An empty folder, in memory where there is enough of it; what a killed run left is removed."""
+    """An empty folder, in memory if there is enough of it. Folders of killed runs are deleted."""
     memory = Path("/dev/shm")
     kept = [folder / ".spool", memory / f"affectscope-{os.getuid()}-{key_of(str(folder.resolve()))}"] if memory.is_dir() else []
     needed = 1.5 * _ahead(workers) * MOST_PICTURES
@@ -112,7 +112,7 @@ def spool_for(folder: Path, workers: int) -> Iterator[Path]:
 
 
 def _ahead(workers: int) -> int:
-    """Clips under way at most: the bound of all queues together."""
+    """Maximum number of clips in progress, which bounds all queues together."""
     return 2 * workers + 2
 
 
@@ -120,7 +120,7 @@ def _pipeline(tasks: Iterator[Task], workers: int, spool: Path) -> Iterator[tupl
     under_way: UnderWay = {}
     with ExitStack() as stack:
         pools = [stack.enter_context(_pool(count)) for count in shares(workers)]
-        # Leaving the pools would wait for what nobody wants any more.
+        # Leaving the pools would wait for results that are no longer needed.
         for pool in pools:
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         number = 0
@@ -155,7 +155,7 @@ def _submit(pools: list[ProcessPoolExecutor], stage: int, task: Task, path: Path
 
 
 def _stage(stage: int, task: Task, path: Path) -> Path | str:
-    """Run a stage on what the one before left at ``path``; where the result lies, or why there is none."""
+    """Run a stage on the result of the previous one at ``path``. Returns the new path, or why it failed."""
     arrays = {} if stage == 0 else mapped_arrays(path)
     function = (_decode, stages.detect, _encode)[stage]
     made = attempt(function, task, arrays)
@@ -185,7 +185,7 @@ def _sets(path: Path) -> dict[str, Arrays]:
 
 
 def _pool(count: int) -> ProcessPoolExecutor:
-    # A server that has imported everything once makes a process in no time; where there is none, each imports for itself.
+    # A fork server imports everything once and then starts processes quickly. Without one, each process imports for itself.
     method = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
     context = get_context(method)
     if method == "forkserver":
@@ -204,7 +204,7 @@ def _begin() -> None:
 
 
 def _end_with_parent() -> None:
-    # A parent that is killed cannot say so; its processes would wait for work for ever.
+    # A killed parent cannot notify its children, which would wait for work for ever.
     parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

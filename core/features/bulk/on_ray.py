@@ -1,4 +1,4 @@
-"""The stages on a Ray cluster, an existing one or one of this machine: Ray places them on its CPUs and GPUs."""
+"""Runs the stages on a Ray cluster, existing or local. Ray assigns them to its CPUs and GPUs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ K = TypeVar("K")
 
 
 def check() -> None:
-    """
+    """Check that Ray is installed.
+
     Raises:
-        UserError: when Ray is not installed.
+        UserError: when it is not.
     """
     try:
         import ray
@@ -30,13 +31,13 @@ def check() -> None:
 
 
 def ray_engine(tasks: Iterable[Task], workers: int | None, address: str | None = None) -> Iterator[tuple[Task, Made]]:
-    """Each stage a Ray task; what one hands to the next stays in Ray's object store.
+    """Run each stage as a Ray task; intermediate results stay in Ray's object store.
 
-    Clips must be found under the same path on every machine, and weights and plugins too.
+    Clips, weights and plugins must have the same path on every machine.
 
     Args:
-        workers: CPUs that a cluster of this machine gets.
-        address: of an existing cluster; without one, ``$RAY_ADDRESS``, else a cluster of this machine, for as long as it takes.
+        workers: CPUs of a local cluster.
+        address: of an existing cluster; default: ``$RAY_ADDRESS``, else a temporary local cluster.
 
     Raises:
         UserError: when the cluster cannot be reached.
@@ -54,14 +55,14 @@ def ray_engine(tasks: Iterable[Task], workers: int | None, address: str | None =
 
 
 def connect(workers: int | None, address: str | None) -> None:
-    """Join a cluster, or start one of this machine.
+    """Join a cluster, or start a local one.
 
     Raises:
         UserError: when it cannot be reached.
     """
     import ray
 
-    # Under the same paths on every machine, as the clips.
+    # Plugins must have the same path on every machine, like clips.
     named = {"runtime_env": {"env_vars": {loading.NAMED: os.pathsep.join(loading.named())}}} if loading.named() else {}
     more: dict[str, Any] = {} if address or os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
     try:
@@ -89,10 +90,10 @@ def _run(tasks: Iterable[Task]) -> Iterator[tuple[Task, Made]]:
 
 
 def next_done(under_way: dict[Any, K]) -> Iterator[tuple[K, Any, str]]:
-    """What is done next, taken out of ``under_way``: its key, its value, and what became of it where Ray lost it.
+    """Remove the next finished item from ``under_way``: its key, its value, and an error message if Ray lost it.
 
     Raises:
-        Exception: what the work itself raised: it was let pass there, so it is no clip's fault.
+        Exception: raised by the work itself. Stages only let through errors that are not the clip's fault.
     """
     import ray
 

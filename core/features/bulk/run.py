@@ -1,4 +1,4 @@
-"""The features of a whole corpus into a packed store. Whatever ends it, the next run goes on, and the end has the same bytes."""
+"""Extracts a corpus into a packed store. Interrupted runs resume, and the result has the same bytes either way."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ EngineName = Literal["processes", "ray"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did.
+    """The result of a run.
 
     Attributes:
-        extracted: clips that this run read; ``kept`` were finished before.
+        extracted: number of clips that this run extracted; ``kept``: number extracted before.
         broken: clip -> why it could not be read.
     """
 
@@ -53,18 +53,18 @@ def extract_corpus(
     address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Outcome:
-    """Extract feature sets of every clip into the store ``folder``; what is there already is kept.
+    """Extract feature sets of every clip into the store ``folder``, skipping those that it contains.
 
     Args:
-        sets: names of ``FEATURE_SETS``.
-        workers: 1 works in this process; all cores if left out.
+        sets: names in ``FEATURE_SETS``.
+        workers: default: all cores; 1 works in this process.
         weights: feature set -> path of its weights.
-        device: where encoders with weights run. On a GPU the last digits differ from those of a CPU.
+        device: where encoders with weights run. The last digits differ between GPU and CPU.
         address: of a Ray cluster.
-        progress: called with the clips that are done and all.
+        progress: called with the number of finished clips and the total.
 
     Raises:
-        UserError: when weights or a package are missing, no clip can be read, there is no room, or another run is at work.
+        UserError: when weights or a package are missing, no clip can be read, the disk is full, or another run uses the folder.
     """
     if corpus.table.empty:
         raise UserError(f"The corpus {corpus.name} is empty: its table names no clip.")
@@ -135,7 +135,7 @@ def _numbers(arrays: Arrays) -> bool:
 def _tasks(
     corpus: Corpus, order: Mapping[str, str], packings: Mapping[str, Packing], weights: Mapping[str, Path], device: str
 ) -> list[Task]:
-    """One task for each content that a set lacks, in the order of the corpus."""
+    """One task for each distinct content that a set lacks, in the order of the corpus."""
     missing = {name: set(packing.missing) for name, packing in packings.items()}
     first: dict[str, str] = {}
     for clip, content in order.items():
@@ -149,7 +149,7 @@ def _tasks(
 
 
 def _contents(corpus: Corpus) -> tuple[dict[str, str], dict[str, str]]:
-    """The SHA-256 of every clip's file, and why there is none."""
+    """The SHA-256 of each clip's file, and the reason for each that could not be read."""
 
     def read(clip: str) -> tuple[str, str]:
         try:
@@ -179,7 +179,7 @@ def _room(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Two runs in one folder would undo each other's work. The lock goes with the process that holds it."""
+    """Lock the folder against concurrent runs. The lock is released when its process ends."""
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:

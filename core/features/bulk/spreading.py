@@ -1,4 +1,4 @@
-"""One function over many jobs: in processes of this machine, or as tasks of a Ray cluster, with the same numbers."""
+"""Runs one function over many jobs, in local processes or as Ray tasks, with the same results."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Cluster:
     """Where jobs run.
 
     Attributes:
-        workers: processes, or CPUs of a Ray cluster of this machine.
-        address: of an existing Ray cluster; without one, ``$RAY_ADDRESS``, else one of this machine, for as long as it takes.
-        gpus: that each job takes of a Ray cluster.
+        workers: processes, or CPUs of a local Ray cluster.
+        address: of an existing Ray cluster; default: ``$RAY_ADDRESS``, else a temporary local one.
+        gpus: GPUs that each Ray task reserves.
     """
 
     engine: EngineName = "processes"
@@ -36,11 +36,10 @@ HERE = Cluster()
 
 
 def spread(function: Callable[..., Any], jobs: Mapping[K, tuple[Any, ...]], cluster: Cluster = HERE) -> Iterator[tuple[K, Any]]:
-    """What the function gives for each job's arguments, in the order in which they are done; of a job that fails for a person's
-    fault, the ``UserError``.
+    """Call the function with each job's arguments. Yields results as they finish; a job that raises ``UserError`` yields it.
 
     Args:
-        function: of a module, so that another process finds it. Files are found there under the same paths.
+        function: at module level, so that other processes can import it. Files need the same paths there.
 
     Raises:
         UserError: when Ray is not installed, or no cluster answers.
@@ -55,7 +54,7 @@ def spread(function: Callable[..., Any], jobs: Mapping[K, tuple[Any, ...]], clus
 
 
 def begin() -> None:
-    """What a process does before its first job: one thread, and the plugins that a person named."""
+    """Set up a worker process: one thread, and the user's plugins."""
     import torch
 
     torch.set_num_threads(1)
@@ -82,7 +81,7 @@ def _on_ray(function: Callable[..., Any], jobs: Mapping[K, tuple[Any, ...]], clu
 
     with _connected(cluster):
         work = ray.remote(_begun).options(num_cpus=1, num_gpus=cluster.gpus)
-        # What many jobs share is sent once.
+        # Send large arguments that jobs share only once.
         sent = {id(argument): ray.put(argument) for arguments in jobs.values() for argument in arguments if _large(argument)}
         handed = ray.put(function)
         under_way = {

@@ -1,6 +1,6 @@
-"""The three stages of a clip on its way into a store: decode, detect, encode. What passes between them is a dict of arrays.
+"""The three stages of extraction: decode, detect, encode. They exchange dicts of arrays.
 
-They know nothing of where they run: in this process, in processes that pass arrays through memory, or on a Ray cluster.
+They do not depend on where they run: in one process, in several, or on a Ray cluster.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from affectscope.core.features.extractors.faces import (
 )
 from affectscope.core.features.sets import FEATURE_SETS
 
-# Pictures of a clip that take more are not passed on, but decoded again; crops that do lie in a file while they are used.
+# Larger clips are decoded again instead of being passed on. Crops beyond this are memory-mapped from a file.
 MOST_PICTURES = 256 << 20
-# Nobody attends over a whole recording here, as the dashboard does: Aff-Wild2 has videos of nearly half an hour.
+# Longer than the dashboard allows, because no model attends over a whole recording here: Aff-Wild2 has videos of half an hour.
 LONGEST = 1800
-# A track that reaches less of its length than this, and some more, was cut off. Of one that does not say its own length the
-# file's is known, which may be another track's.
+# A track that ends before this share of its length, less some slack, was truncated. If a track does not state its length, the
+# file's is used, which may be that of another track.
 _WHOLE, _HALF, _SLACK = 0.9, 0.5, 0.5
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be made of one clip.
+    """What to extract from one clip.
 
     Attributes:
-        weights: feature set -> path, for the sets that need any.
+        weights: feature set -> path, for sets that need weights.
     """
 
     clip: str
@@ -58,7 +58,7 @@ class Task:
 
     @property
     def needs(self) -> frozenset[str]:
-        """What the sets need of the clip: ``sound``, kinds of crops, ``file``, ``faces``, ``arrays``."""
+        """What the sets need: ``sound``, kinds of crops, ``file``, ``faces``, ``arrays``."""
         return frozenset(FEATURE_SETS[name].needs for name in self.sets)
 
     @property
@@ -67,15 +67,15 @@ class Task:
 
     @property
     def faces(self) -> bool:
-        """Whether the face has to be found."""
+        """Whether faces have to be detected."""
         return bool(self.crops) or "faces" in self.needs
 
 
 def decode(task: Task) -> Arrays:
-    """``duration``; ``sound`` and ``sound_start`` where asked for and there; ``pictures`` [F, H, W, 3] with ``moments`` [F].
+    """``duration``; ``sound`` and ``sound_start`` if needed and available; ``pictures`` [F, H, W, 3] and their ``moments`` [F].
 
     Raises:
-        UserError: when the file cannot be played, or is cut short.
+        UserError: when the file cannot be decoded, or is truncated.
     """
     arrays: Arrays = {"duration": np.array(media.probe(task.path, LONGEST).duration)}
     if "sound" in task.needs:
@@ -89,7 +89,7 @@ def decode(task: Task) -> Arrays:
 
 
 def detect(task: Task, arrays: Arrays) -> Arrays:
-    """Instead of the pictures, ``times`` and ``boxes`` [F, 4] of the main face, and its crops where they are not too many."""
+    """Replace the pictures by ``times`` and ``boxes`` [F, 4] of the main face, and its crops unless they are too large."""
     if not task.faces:
         return arrays
     kept = {name: array for name, array in arrays.items() if name not in ("pictures", "moments")}
@@ -118,7 +118,7 @@ def encode(task: Task, arrays: Arrays) -> dict[str, Arrays]:
 
 @contextmanager
 def _late_crops(task: Task, arrays: Arrays) -> Iterator[Arrays]:
-    """The crops that were too large to be passed on, in files that the system can write out when memory is short."""
+    """Crops that were too large to pass on, in memory-mapped files, so that the system can swap them out."""
     late: Arrays = {}
     with ExitStack() as stack:
         for kind in task.crops:
@@ -134,13 +134,13 @@ def _late_crops(task: Task, arrays: Arrays) -> Iterator[Arrays]:
 
 
 def cut(kind: str, path: Path, track: FaceTrack) -> np.ndarray:
-    """The crops of a kind, of a file whose face is known."""
+    """Cut crops of a kind from a file whose face track is known."""
     return _crops(kind, media.read_frames(path, DETECTION_SIDE, LONGEST), track)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread for torch and OpenCV: a worker has one core, and other numbers of threads give other last digits."""
+    """Limit torch and OpenCV to one thread: each worker has one core, and other thread counts change the last digits."""
     before = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -152,10 +152,10 @@ def one_thread() -> Iterator[None]:
 
 
 def _check_whole(path: Path, kind: str, reached: float) -> None:
-    """A download that was cut off plays to where it ends: nothing but its header knows of the rest.
+    """Detect a truncated download. It plays up to its end, and only the header tells that more should follow.
 
     Raises:
-        UserError: when a track ends long before it should.
+        UserError: when a track ends long before its stated length.
     """
     end, surely = media.track_ends(path).get(kind, (0.0, False))
     if reached < (_WHOLE if surely else _HALF) * min(end, LONGEST) - _SLACK:

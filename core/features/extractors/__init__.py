@@ -1,1 +1,1 @@
-"""What turns sound and picture into features."""
+"""Extractors: from sound and pictures to features."""

@@ -1,9 +1,9 @@
-"""The acoustic descriptors of the LLD sets by name, in groups that a phonetician knows.
+"""Acoustic descriptors of the LLD sets by name, in phonetic groups.
 
-ComParE_2016 and the Interspeech 2013 set (Schuller et al. 2013; Weninger et al. 2013, Table 2) have the same 65, in the same
-order, and their deltas in a second half. Weninger et al. sort them into energy (4), spectral (55) and voicing (6). Here voicing
-is split into pitch and voice quality, MFCC from the rest of the spectrum; the zero-crossing rate, which they count among
-energy, says how high the spectrum lies and stands with it.
+ComParE_2016 and the Interspeech 2013 set (Schuller et al. 2013; Weninger et al. 2013, Table 2) have the same 65 descriptors in
+the same order, followed by their deltas. Weninger et al. sort them into energy (4), spectral (55) and voicing (6). Here voicing
+is split into pitch and voice quality, and MFCC are separated from the rest of the spectrum. The zero-crossing rate, which they
+count as energy, is grouped with the spectrum, because it measures how high the spectrum lies.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MEANINGS = {
     "slope, sharpness, harmonicity, zero crossings.",
     "MFCC": "Mel-frequency cepstral coefficients 1 to 14.",
 }
-"""A group -> what is in it, one sentence."""
+"""Group -> its content, one sentence."""
 
 _MAGNITUDE = tuple(
     f"pcm_fftMag_{name}_sma"
@@ -48,10 +48,10 @@ _KINDS = (
 
 
 def group_of(name: str) -> str:
-    """The group of a descriptor, or of its delta, by openSMILE's name.
+    """The group of a descriptor or its delta, by openSMILE's name.
 
     Raises:
-        ValueError: when it is none of these sets.
+        ValueError: when it is not in these sets.
     """
     groups = [group for pattern, group in _KINDS if re.match(pattern, name)]
     if len(groups) != 1:
@@ -60,9 +60,9 @@ def group_of(name: str) -> str:
 
 
 def columns(feature_set: str, dim: int) -> dict[str, np.ndarray]:
-    """Group -> the columns [N] of a stream of ``dim`` features a frame that hold its descriptors; empty for other sets.
+    """Group -> the columns [N] of its descriptors in a stream of ``dim`` features per frame; empty for other sets.
 
-    Frames that lie side by side, as in ``llds-25-10-2s``, repeat the 65 in order; a rest that fills up belongs to none.
+    Concatenated frames, as in ``llds-25-10-2s``, repeat the 65 in order; padding columns belong to no group.
     """
     count = len(NAMES)
     if not feature_set.startswith("llds") or dim < count:

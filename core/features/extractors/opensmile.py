@@ -1,10 +1,10 @@
 """Acoustic low-level descriptors by openSMILE (Eyben et al. 2010): 65 of ComParE_2016 and their 65 deltas, every 10 ms.
 
-The package carries a research licence; it is an extra. goncalves2022robust (section 4.2.2) and goncalves2022auxformer (4.1.2)
-take 65 descriptors and their deltas too, of the Interspeech 2013 set, with windows of 32 ms every 16 ms; this set's windows are
-20 ms (60 ms for pitch and voice quality, which so look 40 ms ahead), every 10 ms. ``extract_windows`` takes the set of 2013
-itself, with the short windows and the step that a paper names; its long windows stay 60 ms, which pitch needs and no paper speaks
-of.
+The package has a research licence, so it is an optional dependency. goncalves2022robust (section 4.2.2) and
+goncalves2022auxformer (4.1.2) also use 65 descriptors and their deltas, of the Interspeech 2013 set, with windows of 32 ms every
+16 ms. The windows here are 20 ms every 10 ms; those for pitch and voice quality are 60 ms, and so look 40 ms ahead.
+``extract_windows`` computes the 2013 set with the short windows and the step of a given paper. Its long windows stay 60 ms, which
+pitch needs and no paper specifies.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from affectscope.core.streams import Stream
 DIM = 130
 DESCRIPTORS = 65
 STEP = 0.010
-# Columns of the set by what they measure; each has its delta 65 columns on.
+# Columns of the set by what they measure; each has its delta 65 columns later.
 PITCH, QUALITY = slice(0, 2), slice(2, 6)
 LEVEL, BANDS = (*range(6, 9), 36, 37, 42, 45, 48, 50), slice(10, 36)
 SHAPE, CEPSTRUM = (9, 38, 39, 40, 41, 43, 44, 46, 47, 49), slice(51, 65)
 # openSMILE's longest analysis window in this set is 60 ms: shorter sounds give no frame.
 SHORTEST = 0.1
-# Digital silence and a lossy codec's dither lie below; a quiet recording (RAVDESS: -47 dB mean) well above.
+# Digital silence and a lossy codec's dither are below this; a quiet recording (RAVDESS: -47 dB mean) is well above.
 SILENT_TRACK_DB = -75.0
-# A pause in a recording still holds the room's noise; only what is digitally silent is absent.
+# A pause in a recording still contains room noise; only digital silence counts as absent.
 SILENT_FRAME_DB = -95.0
 _SHORT_WINDOW, _LONG_WINDOW = 0.020, 0.060
 _HEAD = """[componentInstances:cComponentManager]
@@ -59,13 +59,13 @@ def extract_llds(sound: Sound | None) -> Stream:
     if sound is None or _says_nothing(sound):
         return Stream.absent(DIM)
     values, deltas = (smile.process_signal(sound.samples, SAMPLE_RATE) for smile in _extractors())
-    # The deltas' regression window makes two more frames than there are descriptors.
+    # The deltas' regression window adds two frames.
     frames = min(len(values), len(deltas))
     return _stream(np.concatenate([values.to_numpy()[:frames], deltas.to_numpy()[:frames]], 1), sound, _SHORT_WINDOW, STEP)
 
 
 def extract_windows(sound: Sound | None, window: float, step: float, dim: int = DIM) -> Stream:
-    """Low-level descriptors [T, dim] of Interspeech 2013, ``window`` seconds long, every ``step``; silent frames are absent.
+    """Interspeech 2013 descriptors [T, dim], with windows of ``window`` seconds every ``step``; silent frames are absent.
 
     Args:
         dim: 130, or 65 without the deltas.
@@ -84,7 +84,7 @@ def _says_nothing(sound: Sound) -> bool:
 
 
 def _stream(features: np.ndarray, sound: Sound, window: float, step: float) -> Stream:
-    # openSMILE's own index repeats itself at the last frame.
+    # openSMILE's own index repeats the last frame's time.
     times = np.arange(len(features)) * step + window / 2
     present = frame_levels_db(sound.samples, times, window) >= SILENT_FRAME_DB
     return Stream(np.nan_to_num(features.astype(np.float32)), times + sound.start, present)
@@ -112,14 +112,14 @@ def _extractors() -> tuple:
 
 
 def _windowed(window: float, step: float) -> Any:
-    """openSMILE's own configuration of the set of 2013 with other short windows, and the deltas beside their descriptors."""
+    """openSMILE's configuration of the 2013 set with other short windows, and the deltas after their descriptors."""
     root = Path(_package().__file__).parent / "core" / "config"
     lines = (root / "is09-13" / "IS13_ComParE_core.lld.conf.inc").read_text(encoding="utf-8", errors="replace")
     lines = re.sub(r"frameSize = 0\.020\b", f"frameSize = {window}", lines)
     lines = re.sub(r"frameStep = 0\.010\b", f"frameStep = {step}", lines).replace("{../shared/", f"{{{root}/shared/")
     text = _HEAD + lines + _TAIL
     path = cache_root() / "opensmile" / f"{key_of(text)}.conf"
-    # openSMILE reads it again for every clip.
+    # openSMILE reads the file again for every clip.
     if not path.is_file() or path.read_bytes() != text.encode():
         write_atomically(path, lambda part: part.write_text(text, encoding="utf-8", newline=""))
     return _smile(str(path))
@@ -131,9 +131,10 @@ def _smile(configuration: str) -> Any:
 
 
 def check() -> None:
-    """
+    """Check that openSMILE is installed.
+
     Raises:
-        UserError: when the package ``opensmile`` is not installed.
+        UserError: when it is not.
     """
     _package()
 

@@ -1,4 +1,4 @@
-"""Tracks of faces become people: who is seen again after a gap, a cut or a crossing, and what of it is not sure."""
+"""Groups face tracks into people: re-identification after a gap, a cut or a crossing, and what is uncertain about it."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from affectscope.core.features.extractors.tracks import (
 )
 
 SHORTEST_TRACK = 0.3
-# Others than the main face are people from so many looks on, and so sure: patterns are taken for faces now and then.
+# A person other than the main face needs so many detections, and such confidence: patterns are sometimes detected as faces.
 _SHORTEST_OTHER, _SUREST = 5, 0.95
-# Hellinger distance of two tracks' colours (face, hair and collar). Halves of one track lie at most .25 apart (67 clips), of
-# different people 95 % more than .68: below the one they are alike, above the other another person's.
+# Hellinger distance between two tracks' colours (face, hair and collar). Halves of one track differ by .25 at most (67 clips); 95
+# % of different people by more than .68. Below the first they are alike, above the second different.
 ALIKE, UNLIKE = 0.45, 0.68
-# How much nearer one of two ways to go on after a crossing has to look.
+# Margin by which one of two continuations after a crossing has to look closer.
 _SURE = 0.1
-# Faces meet where their centres come nearer than this many half sides; detections of one place are one face's.
+# Faces meet when their centres are closer than this many half sides; detections closer than the second are one face.
 _MEETING, _ONE_PLACE = 1.5, 0.6
 _MOST_LISTED = 5
 
 
 @dataclass(frozen=True)
 class People:
-    """Who is in a clip, the largest and longest seen first.
+    """The people in a clip, in order of size and time on screen.
 
     Attributes:
-        tracks: of each, what was seen of them, in order of time.
-        remarks: one sentence each, about who was taken to be whom.
+        tracks: each person's detections, in order of time.
+        remarks: one sentence each about how identities were decided.
     """
 
     tracks: tuple[list[Track], ...] = ()
@@ -46,10 +46,10 @@ class People:
 
 
 def people(samples: Sequence[Sequence[Detection]]) -> People:
-    """Who is seen in the detections of each moment looked at.
+    """Group the detections of each sampled moment into people.
 
-    Tracks that are never seen side by side are one person's unless they look otherwise: a face that leaves and returns, or goes
-    on after a cut, is taken up again. Flickers shorter than ``SHORTEST_TRACK`` are no faces.
+    Tracks that never overlap in time are one person unless they look different, so a face that leaves and returns, or continues
+    after a cut, keeps its identity. Tracks shorter than ``SHORTEST_TRACK`` are discarded.
     """
     needed = min(SHORTEST_TRACK * DETECTIONS_A_SECOND, max(1, len(samples) // 2))
     tracks = [track for track in link(samples) if len(track) >= needed]
@@ -63,13 +63,13 @@ def people(samples: Sequence[Sequence[Detection]]) -> People:
 
 
 def main_tracks(samples: Sequence[Sequence[Detection]]) -> list[Track]:
-    """What is seen of the largest and longest seen person, in order of time."""
+    """Detections of the main person (the largest and longest seen), in order of time."""
     tracks = people(samples).tracks
     return tracks[0] if tracks else []
 
 
 def _part_at_meetings(tracks: Sequence[Track], needed: float) -> tuple[list[Track], list[str]]:
-    """Tracks cut in two where they met another face and look like somebody else from there on; and who was too alike to tell."""
+    """Split tracks that met another face and look like somebody else afterwards; also returns who was too alike to tell."""
     parted, alike = {n: [track] for n, track in enumerate(tracks)}, []
     for a, b in combinations(parted, 2):
         for start, end in _meetings(tracks[a], tracks[b]):
@@ -78,7 +78,7 @@ def _part_at_meetings(tracks: Sequence[Track], needed: float) -> tuple[list[Trac
                 if unlike(mean_look(before), mean_look(after)) > ALIKE:
                     parted[n] = [part for whole in parted[n] for part in _halves(whole, start, end, needed)]
             (first, _), (second, _) = sides
-            # Where only one of them goes on there is nothing to confuse.
+            # If only one of them continues, nothing can be confused.
             later = [track for track in tracks if track[-1].time > end + LONGEST_GAP and track[0].time < end + 1.5]
             if first and second and len(later) > 1 and unlike(mean_look(first), mean_look(second)) < ALIKE:
                 alike.append(
@@ -93,7 +93,7 @@ def _halves(track: Track, start: float, end: float, needed: float) -> list[Track
 
 
 def _meetings(a: Track, b: Track) -> list[tuple[float, float]]:
-    """Spans in which two faces lie over each other; one that is hidden there is thought to be on its way."""
+    """Intervals in which two faces overlap; a face hidden there is assumed to be moving on."""
     first, last = max(a[0].time, b[0].time), min(a[-1].time, b[-1].time)
     if first > last:
         return []
@@ -116,13 +116,13 @@ def _at(track: Track, moments: np.ndarray) -> np.ndarray:
 
 
 def _around(track: Track, start: float, end: float) -> tuple[Track, Track]:
-    """What is seen of a face in the second before a span, and in the second after it."""
+    """A face's detections in the second before an interval, and in the second after it."""
     return [d for d in track if start - 1 <= d.time < start], [d for d in track if end < d.time <= end + 1]
 
 
 @dataclass
 class _Group:
-    """Tracks that are one person's, and the sum of their looks."""
+    """Tracks of one person, and the sum of their appearances."""
 
     tracks: list[Track]
     looks: np.ndarray | float
@@ -144,7 +144,7 @@ class _Group:
 
 
 def _join(tracks: Sequence[Track], needed: float) -> tuple[list[list[Track]], list[str]]:
-    """Groups of tracks, each one person's, the nearest joined first; and what was not sure about it."""
+    """Groups of tracks, one per person, merged closest first; and what was uncertain about it."""
     groups = [_Group.of(track) for track in sorted(tracks, key=_weight, reverse=True)]
     costs = np.full((len(groups), len(groups)), np.inf)
     for i, j in combinations(range(len(groups)), 2):
@@ -155,7 +155,7 @@ def _join(tracks: Sequence[Track], needed: float) -> tuple[list[list[Track]], li
         cost = costs[i, j]
         if cost >= UNLIKE:
             break
-        # Seen beside one of the two, and as near to the other.
+        # Seen beside one of the two, and about as close to the other.
         if ((np.maximum(costs[i], costs[j]) == NEVER) & (np.minimum(costs[i], costs[j]) < cost + _SURE)).any():
             first = max(min(track[0].time for track in groups[n].tracks) for n in (i, j))
             doubts.append(f"From {first:.1f} s on faces look alike: who is who was told by their places alone.")
@@ -167,7 +167,7 @@ def _join(tracks: Sequence[Track], needed: float) -> tuple[list[list[Track]], li
 
 
 def _between(a: _Group, b: _Group) -> float:
-    """How unlike two groups of tracks are; they are two people's where both are seen at once, in two places."""
+    """Dissimilarity of two groups of tracks; they are two people if both are seen at once in two places."""
     at_once = [
         (of_a, of_b) for of_a in a.tracks for of_b in b.tracks if of_a[0].time <= of_b[-1].time and of_b[0].time <= of_a[-1].time
     ]
@@ -190,7 +190,7 @@ def _end(track: Track) -> float:
 
 
 def _told(samples: Sequence[Sequence[Detection]], persons: Sequence[Sequence[Track]]) -> list[str]:
-    """What was made of cuts that have faces before and after them, and of faces that come back and look otherwise."""
+    """Remarks about cuts that have faces on both sides, and about faces that return looking different."""
     begins: dict[int, float] = {}
     for moment in samples:
         for d in moment:

@@ -1,30 +1,30 @@
-"""Boxes that stand still while a head does, and go with it when it moves: the detector's jitter is taken out of a track."""
+"""Smooths face boxes: removes the detector's jitter, but follows the head's movement."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# How far MTCNN's boxes lie from a head that is known (rendered clips with ``head_box``, pasted onto known paths): centre and
-# size, as shares of the box's side.
+# Error of MTCNN's boxes (rendered clips with ``head_box``, pasted along known paths): centre and size, in shares of the box's
+# side.
 _NOISE = (0.012, 0.012, 0.024)
 # From stiff to loose: SciPy's lambda, which weighs the squared second derivative in seconds.
 _STIFFNESS = 10.0 ** np.arange(0, -5, -0.5)
-# Over how many looks the fit is judged, and over how many one stiffness goes over into another.
+# Over how many detections the fit is judged, and over how many one stiffness blends into another.
 _JUDGED, _BLENDED = 4.0, 2.5
 _FEWEST = 5
 
 
 def smooth(known: np.ndarray, squares: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Squares at any times from noisy ones, forwards and backwards in time, so that nothing lags.
+    """Squares at any times from noisy detections, smoothed forwards and backwards in time, so without lag.
 
-    Smoothing splines of several stiffnesses are laid through each column (Reinsch 1967); at each moment the stiffest one counts
-    that stays as near to the looks around it as the detector errs anyway. So a head at rest gets a box at rest, and a fast one is
+    Smoothing splines of several stiffnesses are fitted to each column (Reinsch 1967). Each moment uses the stiffest one whose
+    error at nearby detections does not exceed the detector's own. So a head at rest gets a box at rest, and a fast one is
     followed.
 
     Args:
-        known: [L] seconds, rising, about evenly spaced.
+        known: [L] seconds, increasing, about evenly spaced.
         squares: [L, 3] centre and half side.
-        times: [T] seconds; beyond the ends the ends hold on.
+        times: [T] seconds; constant beyond the ends.
 
     Returns:
         [T, 3]
@@ -37,7 +37,7 @@ def smooth(known: np.ndarray, squares: np.ndarray, times: np.ndarray) -> np.ndar
 
 
 def _column(known: np.ndarray, values: np.ndarray, times: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    # SciPy takes a while to import, and those who only read what was stored do without.
+    # Imported late: SciPy is slow to import, and not needed for cached features.
     from scipy.interpolate import make_smoothing_spline
     from scipy.ndimage import gaussian_filter1d
 

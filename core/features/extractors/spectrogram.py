@@ -1,4 +1,4 @@
-"""Log-spectrograms as mocanu2023multimodal takes them (section 4.2): Hamming windows of 32 ms every 10 ms, 256 frequencies."""
+"""Log-spectrograms of mocanu2023multimodal (section 4.2): Hamming windows of 32 ms every 10 ms, 256 frequencies."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from affectscope.core.streams import Stream
 
 FREQUENCIES = 256
 WINDOW, STEP = 0.032, 0.010
-# Below it a lossy codec's noise would be all that is left of a pause.
+# Below this, a pause would contain only a lossy codec's noise.
 FLOOR_DB = -80.0
 
 
 def log_spectrogram(sound: Sound | None, bins: int = FREQUENCIES) -> Stream:
-    """Levels in dB of full scale over 10, [T, bins]; silent frames are absent.
+    """Levels in dB of full scale, divided by 10, [T, bins]; silent frames are absent.
 
     Args:
-        bins: a divisor of 256; neighbouring frequencies are averaged down to it.
+        bins: a divisor of 256; neighbouring frequencies are averaged.
     """
-    # Numba, which librosa brings, takes seconds to import.
+    # librosa imports Numba, which takes seconds.
     import librosa
 
     window, step = round(WINDOW * SAMPLE_RATE), round(STEP * SAMPLE_RATE)
@@ -29,7 +29,7 @@ def log_spectrogram(sound: Sound | None, bins: int = FREQUENCIES) -> Stream:
     spectrum = librosa.stft(
         sound.samples, n_fft=2 * FREQUENCIES, hop_length=step, win_length=window, window="hamming", center=False
     )
-    # The first row is the constant part of the signal, which says nothing.
+    # Without the first row, which is the signal's constant component.
     power = np.abs(spectrum[1:]).astype(np.float64) ** 2 / window**2
     power = power.reshape(bins, FREQUENCIES // bins, -1).mean(1).T
     values = np.maximum(10 * np.log10(power + 1e-12), FLOOR_DB) / 10

@@ -1,8 +1,9 @@
-"""Detections of faces are linked to tracks.
+"""Links face detections into tracks.
 
-Linking is ours, on SciPy's assignment (Jonker and Volgenant) with a constant-velocity step. Looked at and left: `boxmot` is
-AGPL; `supervision` has no tracker any more, and `trackers` brings opencv-python over the headless one; `norfair` wants rich below
-15, and gives a face to the first track that asks, not the best; `laptrack` brings scikit-image and knows no velocity.
+Our own implementation on SciPy's assignment solver (Jonker and Volgenant) with a constant-velocity model. Rejected alternatives:
+`boxmot` is AGPL; `supervision` no longer has a tracker, and `trackers` installs opencv-python over the headless one; `norfair`
+requires rich below 15, and assigns a face to the first track that asks, not the best; `laptrack` requires scikit-image and has no
+velocity.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from affectscope.core.features.extractors.cuts import apart, colour_shares
 
 DETECTIONS_A_SECOND = 10.0
 LONGEST_GAP = 0.5
-# From one look to the next, a tenth of a second, one face's colours move by .4 at most, on the same clips.
+# Between detections, a tenth of a second apart, one face's colours change by .4 at most on the same clips.
 _AT_ONCE = 0.55
 _LOOK_BINS, _LOOK_SIZE = (6, 20, 20), (32, 32)
 _VELOCITY_LOOKS = 4
@@ -32,8 +33,8 @@ class Detection:
     """A face at one moment: centre and half side of its square, in pixels of the detector's picture.
 
     Attributes:
-        shot: which one between cuts it is seen in.
-        look: the colours of face, hair and collar, see ``look_of``; None where nobody asked.
+        shot: index of the shot.
+        look: the colours of face, hair and collar, see ``look_of``; None if not computed.
     """
 
     time: float
@@ -46,7 +47,7 @@ class Detection:
 
 
 def look_of(picture: np.ndarray, x: float, y: float, half: float) -> np.ndarray:
-    """The colours of a face with its hair, and of the collar below it, in an RGB picture; of length 1."""
+    """Colour histogram of a face with its hair, and of the collar below it, in an RGB picture; norm 1."""
     height, width = picture.shape[:2]
     parts = []
     for down, across, tall in ((0.0, 0.8, 1.0), (1.5, 1.0, 0.35)):
@@ -59,11 +60,11 @@ def look_of(picture: np.ndarray, x: float, y: float, half: float) -> np.ndarray:
 
 
 def link(samples: Sequence[Sequence[Detection]]) -> list[Track]:
-    """Tracks of the detections of each moment looked at; a cut ends them, and so does a gap above ``LONGEST_GAP``.
+    """Link the detections of each sampled moment into tracks, which end at cuts and at gaps above ``LONGEST_GAP``.
 
-    Where nobody looked in between, as in films of one picture a second, there is no gap.
+    A longer interval without samples, as in a video with one frame per second, is not a gap.
     """
-    # SciPy takes a while to import, and those who only read what was stored do without.
+    # Imported late: SciPy is slow to import, and not needed for cached features.
     from scipy.optimize import linear_sum_assignment
 
     tracks: list[Track] = []
@@ -98,7 +99,7 @@ def _cost(track: Track, face: Detection) -> float:
 
 
 def _predicted(track: Track, time: float) -> tuple[float, float]:
-    """Where the face would be had it gone on as it went."""
+    """Position extrapolated at constant velocity."""
     recent = track[-_VELOCITY_LOOKS:]
     last = recent[-1]
     if len(recent) < 2:
@@ -118,5 +119,5 @@ def mean_look(track: Track) -> np.ndarray | None:
 
 
 def unlike(a: np.ndarray | None, b: np.ndarray | None) -> float:
-    """How unlike two looks are; nothing where one is not known."""
+    """Dissimilarity of two appearances; 0 if one is unknown."""
     return apart(a, b) if a is not None and b is not None else 0.0

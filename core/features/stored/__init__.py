@@ -1,1 +1,1 @@
-"""Features on disk: a cache of single clips, and packed stores of whole corpora."""
+"""Features on disk: existing arrays, and packed stores of whole corpora."""

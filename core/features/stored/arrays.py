@@ -1,13 +1,12 @@
-"""Features that were made elsewhere, found by the clip's id.
+"""Features made elsewhere, found by the clip's id.
 
-    FOLDER/CLIP.npy          [T, D], any shape of a frame, or [1, T, D]; CLIP.times.npy beside it, where there is one
-    FOLDER/CLIP.npz, .pt     an array, or several: values (or features), and where there are such, times and present
-    FOLDER/CLIP/*.npy        an array a frame, in the order of the numbers in their names
+    FOLDER/CLIP.npy          [T, D], frames of any shape, or [1, T, D]; optionally CLIP.times.npy beside it
+    FOLDER/CLIP.npz, .pt     an array, or several: values (or features), optionally times and present
+    FOLDER/CLIP/*.npy        an array per frame, in the order of the numbers in their names
     FILE.h5                  a data set CLIP, or a group CLIP with values (or features), times (or intervals) and present
     STORE                    a packed store of ``affectscope features extract``
 
-Times are the array's own; else those of the rate that was named; else frames lie evenly over the clip. Files of objects are never
-unpickled.
+Times are the array's own, else those of the configured rate, else evenly spaced over the clip. Object arrays are never unpickled.
 """
 
 from __future__ import annotations
@@ -38,24 +37,24 @@ _SUFFIXES = (".npy", ".npz", ".pt", ".pth", ".h5", ".hdf5")
 _HDF5 = (".h5", ".hdf5", ".csd")
 _VALUES = ("values", "features", "embeddings", "x")
 OVER = 0.5
-"""An array may end so many seconds before or after its clip: windows reach over the end, and lengths are rounded."""
+"""Tolerated difference in seconds between an array and its clip: windows extend beyond the end, and durations are rounded."""
 _MOST_NAMES = 3
 
 
 def source_of(name: str) -> Told | None:
-    """The arrays that a plugin, or a person's settings, named for a feature set."""
+    """The arrays that a plugin or the user's settings name for a feature set."""
     return BOUND.get(name) or settings.arrays().get(name)
 
 
 def stream_of(name: str, dim: int, ids: Sequence[str], duration: Callable[[], float]) -> Stream | None:
-    """A clip's stream out of the arrays of a set; None where no arrays were named, or they have none of this clip.
+    """A clip's stream from a set's arrays; None where no arrays are configured, or they lack the clip.
 
     Args:
-        ids: what the clip may be called: the corpus's id, the file's name without its ending.
-        duration: the clip's seconds; 0 where nobody knows.
+        ids: possible names of the clip: its id in the corpus, the file's name without the extension.
+        duration: the clip's seconds; 0 if unknown.
 
     Raises:
-        UserError: when what is there cannot be used.
+        UserError: when the array is invalid.
     """
     told = source_of(name)
     place = find(told, ids) if told is not None else None
@@ -75,7 +74,7 @@ def stream_of(name: str, dim: int, ids: Sequence[str], duration: Callable[[], fl
 
 
 def missing(name: str, clip: str) -> str:
-    """One sentence where the arrays of a set have none of a clip."""
+    """One sentence saying that a set's arrays lack the clip."""
     told = source_of(name)
     where = Path(told.path) if told else Path()
     what = f"a data set {shown(clip)}" if where.suffix in _HDF5 else f"{shown(clip)}.npy, .npz or .pt"
@@ -83,7 +82,7 @@ def missing(name: str, clip: str) -> str:
 
 
 def mark_of(name: str, ids: Sequence[str]) -> str:
-    """A hash of what a clip's stream will be made of, for keys; empty where the arrays have nothing of it.
+    """Hash of the array files behind a clip's stream, for cache keys; empty where the arrays lack the clip.
 
     Raises:
         UserError: when a file cannot be read.
@@ -98,7 +97,7 @@ def mark_of(name: str, ids: Sequence[str]) -> str:
 
 
 def stamp_of(name: str) -> str:
-    """Something else whenever a file of a set's arrays was added, removed or changed; empty where no arrays were named."""
+    """A token that changes whenever a file of a set's arrays is added, removed or changed; empty without arrays."""
     told = source_of(name)
     if told is None:
         return ""
@@ -109,7 +108,7 @@ def stamp_of(name: str) -> str:
 
 
 def width_of(told: Told, name: str) -> int:
-    """Features a frame of the first array.
+    """Features per frame of the first array.
 
     Raises:
         UserError: when there is none, or it cannot be read.
@@ -127,13 +126,13 @@ def width_of(told: Told, name: str) -> int:
 
 
 class Place:
-    """Where the array of one clip lies: a file, and what it is called inside."""
+    """The location of a clip's array: a file, and the name inside it."""
 
     def __init__(self, file: Path, inside: str = "") -> None:
         self.file, self.inside = file, inside
 
     def files(self) -> list[Path]:
-        """All files that it is made of."""
+        """All files that contain it."""
         if self.file.is_dir():
             return _in_order(self.file)
         beside = self.file.with_name(f"{self.file.stem}.times.npy")
@@ -146,10 +145,10 @@ class _Loaded:
 
 
 def find(told: Told, ids: Sequence[str]) -> Place | None:
-    """Where the array of a clip is; None where there is none.
+    """The location of a clip's array; None where there is none.
 
     Raises:
-        UserError: when the folder is gone, or the file is no HDF5.
+        UserError: when the folder is gone, or the file is not HDF5.
     """
     path = Path(told.path)
     if not path.exists():
@@ -164,7 +163,7 @@ def find(told: Told, ids: Sequence[str]) -> Place | None:
         else:
             for suffix in (*_SUFFIXES, ""):
                 file = Path(os.path.normpath(path / f"{name}{suffix}"))
-                # A clip's id is a name out of a table: it leads nowhere but into this folder.
+                # A clip's id comes from a table, so it must not lead out of this folder.
                 inside_folder = name and file != path and file.is_relative_to(path)
                 if inside_folder and (os.path.isfile(file) if suffix else os.path.isdir(file) and _in_order(file)):
                     return Place(file)
@@ -197,13 +196,13 @@ def _load(place: Place, key: str) -> _Loaded:
             f"{shown(file.name)} cannot be read: it holds objects, which are never unpickled; save numbers alone, as an array "
             "with np.save, or as a tensor with torch.save."
         ) from error
-    # Whatever a damaged file does to its reader, it is the file's fault.
+    # A malformed file can make its reader raise anything.
     except Exception as error:
         raise UserError(f"{shown(file.name)} cannot be read as an array: {shown(str(error), 120) or 'it is damaged'}.") from error
 
 
 class _Objects(ValueError):
-    """What NumPy says of files that it would have to unpickle, without its advice to do so."""
+    """NumPy's error for files that need unpickling, without its advice to allow it."""
 
 
 def _plain(file: Path) -> np.ndarray:
@@ -218,7 +217,7 @@ def _plain(file: Path) -> np.ndarray:
 
 
 def _array(part: Any) -> np.ndarray:
-    """A tensor as it was saved, with its gradient, or in bfloat16, which NumPy does not know; or an array."""
+    """A tensor as saved, with gradient or in bfloat16 (which NumPy lacks), or an array, as an array."""
     if isinstance(part, list | tuple) and part and all(hasattr(item, "detach") for item in part):
         return np.stack([_array(item) for item in part])
     if hasattr(part, "detach"):
@@ -237,7 +236,7 @@ def _chosen(parts: Mapping[str, Any], key: str, name: str) -> _Loaded:
         raise UserError(f"{shown(name)} holds several arrays ({listed}): say which with `key`.")
     times = arrays.get("times", arrays.get("intervals"))
     if times is not None and times.ndim == 2 and times.shape[1] == 2:
-        # Where each frame begins and ends.
+        # Intervals: the start and end of each frame.
         times = times.mean(1)
     return _Loaded(arrays[wanted], None if times is None else times.ravel(), arrays.get("present"))
 
@@ -255,7 +254,7 @@ def _of_hdf5(place: Place, key: str) -> _Loaded:
 
 
 def _inside(path: Path, name: str) -> str:
-    """What a clip is called in an HDF5 file: at its top, or one or two groups below, as the CMU's files have it."""
+    """The path of a clip in an HDF5 file: at the top level, or one or two groups down, as in CMU's files."""
     import h5py
 
     try:
@@ -296,7 +295,7 @@ def _first_inside(path: Path) -> str:
 
 
 def _packed(path: Path) -> Any:
-    """The packed set in a folder, or the only one of a store; None where it is neither."""
+    """The packed set in a folder, or the only one of a store; None if it is neither."""
     return _opened(path, _changed(path)) if path.is_dir() else None
 
 
@@ -312,7 +311,7 @@ def _opened(path: Path, _: object) -> Any:
 
 
 def _frames(values: np.ndarray, dim: int, who: str) -> np.ndarray:
-    """[T, dim] of what may be [dim], [1, T, dim] or [T, *shape]."""
+    """[dim], [1, T, dim] or [T, *shape] as [T, dim]."""
     if values.dtype.kind not in "fiub":
         raise UserError(f"{who} holds no numbers: give an array [T, {dim}].")
     if values.ndim == 1 and values.size == dim:
@@ -337,7 +336,7 @@ def _times(count: int, rate: float, duration: float, who: str, name: str) -> np.
 
 
 def _in_order(folder: Path) -> list[Path]:
-    """The frames of a folder by the numbers in their names."""
+    """A folder's files in the order of the numbers in their names."""
     frames = [file for file in folder.iterdir() if file.suffix == ".npy" and not file.name.startswith(".")]
     return sorted(frames, key=lambda file: ([int(digits) for digits in re.findall(r"\d+", file.stem)], file.stem))
 

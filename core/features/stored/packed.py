@@ -1,12 +1,12 @@
-"""A packed store: the features of a whole corpus in a few files that are mapped into memory.
+"""A packed store: the features of a whole corpus in a few memory-mapped files.
 
     STORE/<feature set>-<settings>/set.json               what the features are and how they were made
                                    clips.csv              clip, SHA-256 of its file, seconds, in the order of the corpus's table
-                                   broken.csv             clips that could not be read, and why; set.json has the sums of both
+                                   broken.csv             clips that could not be read, and why; set.json has checksums of both
                                    00000.safetensors ...  shards, ``shard_clips`` clips each, see ``core.features.stored.shards``
 
-Features are addressed by the bytes of a clip and the settings of their extractor. ``clips.csv`` is written last: a set without
-it is not finished. The single clip's road is the cache of ``core.cache.store``.
+Features are addressed by the content of a clip and its extractor's settings. ``clips.csv`` is written last: a set without it is
+unfinished. Single clips are cached in ``core.cache.store`` instead.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from affectscope.core.features.stored.arrays import source_of
 from affectscope.core.features.stored.shards import Reading, Row, Shard
 from affectscope.core.streams import Stream
 
-# Each open shard keeps two handles, of which a process has some thousand.
+# Each open shard keeps two file descriptors; a process has about a thousand.
 MOST_OPEN = 100
 CLIPS, BROKEN, SETTINGS = "clips.csv", "broken.csv", "set.json"
 
 
 def default_folder(corpus: str, root: Path) -> Path:
-    """Where a corpus's features are packed unless its user says otherwise."""
+    """Where a corpus's features are packed by default."""
     return cache_root() / "packed" / f"{Path(corpus).name}-{key_of(str(root.resolve()))[:8]}"
 
 
@@ -46,16 +46,17 @@ def shard_path(folder: Path, number: int) -> Path:
 
 
 class PackedSet:
-    """One feature set of a store. Opening it reads two small files; shards are mapped when a clip of theirs is asked for.
+    """One feature set of a store. Opening it reads two small files; shards are mapped on first access.
 
     Attributes:
-        name, modality, dim: which features, and how many a frame.
+        name, modality, dim: the features, and how many per frame.
         pixels, low: True where values are stored as bytes, and read as ``low`` to 1.
         content, durations: clip -> SHA-256 of its file; seconds.
     """
 
     def __init__(self, folder: Path) -> None:
-        """
+        """Open a set.
+
         Raises:
             UserError: when the folder holds no finished feature set.
         """
@@ -84,20 +85,20 @@ class PackedSet:
 
     @property
     def digest(self) -> str:
-        """What tells its features from others: how they were made, and of which clips."""
+        """Hash of how the features were made, and of which clips."""
         return key_of(self.name, self.settings, self._sums[CLIPS])
 
     def row(self, clip: str) -> Row:
-        """What is stored of a clip; its arrays are views on the mapped file.
+        """The stored row of a clip; its arrays are views of the mapped file.
 
         Raises:
-            UserError: when the set has no such clip, or its shard is damaged.
+            UserError: when the set lacks the clip, or its shard is damaged.
         """
         _, shard, row = self.place(self.number(clip))
         return shard.row(row)
 
     def stream(self, clip: str) -> Stream:
-        """A clip's features as the models take them, in memory of their own; of a clip that is broken, no frame.
+        """A copy of a clip's features as model input; no frames if the clip is broken.
 
         Raises:
             UserError: as ``row``.
@@ -111,10 +112,10 @@ class PackedSet:
         return Stream(values, place.times, place.present)
 
     def number(self, clip: str) -> int:
-        """A clip's number in the store, for ``place``.
+        """A clip's index in the store, for ``place``.
 
         Raises:
-            UserError: when the set has no such clip.
+            UserError: when the set lacks the clip.
         """
         try:
             return self._number[clip]
@@ -124,7 +125,7 @@ class PackedSet:
             ) from None
 
     def place(self, number: int) -> Place:
-        """Where the clip with this number lies.
+        """The location of the clip with this index.
 
         Raises:
             UserError: when its shard is damaged.
@@ -146,10 +147,10 @@ class PackedSet:
             raise UserError(f"{self.folder / BROKEN} is damaged: run `affectscope features extract` again.") from error
 
     def _text(self, name: str) -> io.BytesIO:
-        """A file of the set, as it was written.
+        """A file of the set, its checksum verified.
 
         Raises:
-            ValueError: when it is not.
+            ValueError: when it was changed.
         """
         content = (self.folder / name).read_bytes()
         if sum_of(content) != self._sums[name]:
@@ -171,7 +172,7 @@ class PackedSet:
 
 
 class Place(NamedTuple):
-    """Where the features of one clip lie."""
+    """The location of a clip's features."""
 
     set: PackedSet
     shard: Shard
@@ -179,7 +180,7 @@ class Place(NamedTuple):
 
     @property
     def frames(self) -> int:
-        """T."""
+        """Number of frames, T."""
         return self.shard.counts[self.row]
 
     @property
@@ -196,19 +197,19 @@ class Place(NamedTuple):
         return self.shard.present[self.shard.frames(self.row)]
 
     def reading(self, out: np.ndarray) -> Reading:
-        """What ``read`` has to do to copy what is stored to the first rows of ``out`` [.., D], contiguous.
+        """The arguments of ``read`` that copy the stored values to the first rows of ``out`` [.., D], contiguous.
 
-        It is good as long as somebody holds this place, and with it the open file.
+        Valid as long as this place is referenced, which keeps the file open.
         """
         return self.shard.reading(self.row, out[: self.frames])
 
     def expect(self) -> None:
-        """Let the system begin to read what will be asked for soon."""
+        """Ask the system to prefetch the clip's values."""
         self.shard.expect(self.row)
 
 
 def read(readings: Iterable[Reading]) -> None:
-    """Copy from files; Python is left to other threads meanwhile.
+    """Copy values from files, without the GIL.
 
     Raises:
         UserError: when a file is damaged.
@@ -220,12 +221,12 @@ def read(readings: Iterable[Reading]) -> None:
 
 
 def sum_of(content: bytes) -> str:
-    """A checksum for ``set.json``."""
+    """Checksum for ``set.json``."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def open_sets(folder: Path) -> list[PackedSet]:
-    """The finished feature sets of a store, in the order of their names.
+    """The finished feature sets of a store, sorted by name.
 
     Raises:
         UserError: when it has none.
@@ -240,9 +241,9 @@ def choose_sets(folder: Path, wanted: Mapping[str, str], modalities: Iterable[st
     """The feature set of each modality.
 
     Args:
-        wanted: modality -> feature set, or its folder's name where the store has it with several settings; where nothing is
-            said, the only one that the store has.
-        modalities: which there have to be; all that the store has, and those of ``wanted``, if left out.
+        wanted: modality -> feature set, or its folder's name where the store has it with several settings; default: the only one
+            in the store.
+        modalities: required modalities; default: all in the store, and those of ``wanted``.
 
     Raises:
         UserError: when there is none, or more than one.
@@ -259,8 +260,10 @@ def choose_sets(folder: Path, wanted: Mapping[str, str], modalities: Iterable[st
 
 
 def packed_for(corpus: Corpus, wanted: Mapping[str, str]) -> dict[str, PackedSet]:
-    """Feature sets, by modality, of the store that ``affectscope features extract`` fills unless told otherwise; empty where it
-    lacks some, and where arrays of a person's own go before it."""
+    """Feature sets, by modality, in the default store of ``affectscope features extract``.
+
+    Empty where it lacks some of them, or the user configured arrays, which take precedence.
+    """
     if any(source_of(name) for name in wanted.values()):
         return {}
     try:
@@ -270,7 +273,7 @@ def packed_for(corpus: Corpus, wanted: Mapping[str, str]) -> dict[str, PackedSet
 
 
 class PackedStreams(Mapping[str, Stream]):
-    """The streams of one clip, read from the store each time that they are asked for, so that a list of clips costs nothing."""
+    """The streams of one clip, read from the store on every access, so that a list of clips takes no memory."""
 
     def __init__(self, sets: Mapping[str, PackedSet], clip: str) -> None:
         self.sets, self.clip = sets, clip
@@ -279,11 +282,11 @@ class PackedStreams(Mapping[str, Stream]):
         return self.sets[modality].stream(self.clip)
 
     def number(self, modality: str) -> int | None:
-        """The clip's number in the feature set of a modality, None where the store has no such set."""
+        """The clip's index in a modality's feature set; None where the store has no such set."""
         return self.sets[modality].number(self.clip) if modality in self.sets else None
 
     def __contains__(self, modality: object) -> bool:
-        # The default of a mapping would read the clip to see.
+        # Mapping's default would read the clip.
         return modality in self.sets
 
     def __iter__(self) -> Iterator[str]:

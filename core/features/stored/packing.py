@@ -1,7 +1,7 @@
-"""How one feature set of a packed store is filled: clip by clip, in any order, with an end that is always the same.
+"""Fills one feature set of a packed store, clip by clip, in any order, with the same result.
 
-Each finished clip is a part, a shard of one clip in ``.parts``, named after its content; where all clips of a shard are done,
-their parts become the shard. Each step is a rename, so whatever ends the work, what was finished stays, and is not made again.
+Each finished clip is a part: a shard of one clip in ``.parts``, named by its content hash. When all clips of a shard are
+finished, their parts are merged into it. Each step is an atomic rename, so finished work survives any interruption.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from affectscope.core.features.base import FeatureSet
 from affectscope.core.features.stored.packed import BROKEN, CLIPS, SETTINGS, shard_path, sum_of
 from affectscope.core.features.stored.shards import UNREAD, Row, Shard, write_shard
 
-# About so much a shard, for clips of three seconds.
+# Target size of a shard, assuming clips of three seconds.
 SHARD_BYTES, CLIP_SECONDS, MOST_CLIPS = 64 << 20, 3.0, 512
-# Of a set that does not say how many frames a second it has.
+# For sets that do not state their frame rate.
 USUAL_RATE = 30.0
 
 
 class Packing:
-    """One feature set on its way into a store. Making one looks at what an earlier attempt left.
+    """One feature set being packed. The constructor picks up what an earlier attempt left.
 
     Args:
-        order: clip -> SHA-256 of its file (``UNREAD`` where there is none), in the order of the corpus.
+        order: clip -> SHA-256 of its file (``UNREAD`` where it is unreadable), in the order of the corpus.
 
     Attributes:
-        missing: contents that are still to be extracted.
+        missing: content hashes still to be extracted.
         kept: clips that were finished before.
     """
 
@@ -58,18 +58,18 @@ class Packing:
         self._pack()
 
     def put(self, content: str, arrays: Arrays) -> None:
-        """Keep what was extracted of a clip."""
+        """Store a clip's extracted features."""
         duration = float(arrays["duration"])
         self._keep(Row(arrays["values"], arrays["times"], arrays["present"], duration, content))
         self._pack()
 
     def fail(self, content: str) -> None:
-        """Note that a clip cannot be read."""
+        """Record that a clip cannot be read."""
         self._failed.add(content)
         self._pack()
 
     def finish(self, why: Mapping[str, str]) -> None:
-        """Write what is left, and that the set is whole.
+        """Write the remaining shards, and mark the set as finished.
 
         Args:
             why: clip -> reason, for the clips that are broken.
@@ -95,7 +95,7 @@ class Packing:
             left.unlink()
 
     def _unfinished(self) -> dict[int, None]:
-        """The shards that are still to be made. What others hold that is still of use goes back to parts."""
+        """The shards still to be made. Reusable rows of outdated shards are turned back into parts."""
         clips = self.folder / CLIPS
         if clips.is_file() and _first_two(clips) != [("clip", "content"), *self._order.items()]:
             clips.unlink()
@@ -129,7 +129,7 @@ class Packing:
             contents = self._shards[number]
             if not all(c in self._done or c in self._failed for c in contents):
                 continue
-            # A shard of broken clips only has to wait until it is known how wide a frame is.
+            # A shard of broken clips only has to wait until the width of a frame is known.
             if not last and not any(c in self._done for c in contents):
                 continue
             rows = [self._row(content) for content in contents]
@@ -168,7 +168,7 @@ class Packing:
 
 
 def shard_clips(feature_set: FeatureSet) -> int:
-    """How many clips a shard of a set has: the same for every corpus."""
+    """Clips per shard of a set; the same for every corpus."""
     size = feature_set.dim * (feature_set.rate or USUAL_RATE) * CLIP_SECONDS * (1 if feature_set.pixels else 4)
     return max(1, min(MOST_CLIPS, int(SHARD_BYTES / size)))
 
@@ -181,7 +181,7 @@ def _opened(path: Path) -> Shard | None:
 
 
 def _kept_whole(path: Path) -> bool:
-    """Whether a part is what was written; a damaged one is removed, and its clip is read again."""
+    """Whether a part is intact. A damaged one is deleted, and its clip is extracted again."""
     part = _opened(path)
     if part is not None and len(part) == 1 and part.content == [path.stem] and part.whole_row(0):
         return True

@@ -1,11 +1,11 @@
-"""Files that hold the features of several clips side by side: safetensors, mapped into memory when they are read.
+"""Shards: the features of several clips in one memory-mapped safetensors file.
 
-A shard has ``values`` [sum of T, D], ``times`` and ``present`` [sum of T], and for each of its n clips ``ends`` [n] (where its
-frames end), ``duration`` [n] in seconds, ``content`` [n, 32] (SHA-256 of its file's bytes) and ``broken`` [n]. Nothing in it
-depends on when or in what order it was made.
+A shard has ``values`` [sum of T, D], ``times`` and ``present`` [sum of T], and for each of its n clips ``ends`` [n] (the end of
+its frames), ``duration`` [n] in seconds, ``content`` [n, 32] (SHA-256 of its file) and ``broken`` [n]. The bytes do not depend on
+when or in what order it was made.
 
-``sums`` [n] are the CRC-32 of each clip's values, compared when they are first read; ``head`` [1] is that of all the rest,
-compared when the shard is opened.
+``sums`` [n] are the CRC-32 of each clip's values, checked on first read; ``head`` [1] is that of all the rest, checked on
+opening.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from affectscope.core.cache.store import Arrays, write_atomically
 from affectscope.core.errors import UserError
 
 UNREAD = "0" * 64
-"""The content of a clip whose file cannot be read."""
+"""The content hash of a clip whose file cannot be read."""
 _KINDS = {"F64": np.float64, "F32": np.float32, "I64": np.int64, "U8": np.uint8, "BOOL": np.bool_, "U32": np.uint32}
 _HEAD = ("times", "present", "ends", "duration", "content", "broken", "sums")
 
@@ -39,7 +39,7 @@ class Row:
         values: [T, D] float32, or uint8 for pixels.
         times, present: [T], as in ``Stream``.
         content: SHA-256 of the clip's file, in hexadecimal.
-        broken: True where nothing could be read; it then has no frame.
+        broken: True where nothing could be read; the row then has no frames.
     """
 
     values: np.ndarray
@@ -51,7 +51,7 @@ class Row:
 
 
 class Reading(NamedTuple):
-    """The arguments of ``os.preadv``, what it has to answer, and which clip of which shard that is."""
+    """The arguments of ``os.preadv``, its expected result, and the shard and clip that it reads."""
 
     file: int
     into: list[memoryview]
@@ -62,7 +62,7 @@ class Reading(NamedTuple):
 
 
 class Shard:
-    """A shard that is read where it lies; its arrays are views on the file.
+    """A memory-mapped shard; its arrays are views of the file.
 
     Attributes:
         counts: frames of each clip.
@@ -70,14 +70,15 @@ class Shard:
     """
 
     def __init__(self, path: Path) -> None:
-        """
+        """Open a shard.
+
         Raises:
-            ValueError: when the file is no whole shard, or damaged anywhere but in its values.
+            ValueError: when the file is not a complete shard, or damaged anywhere but in its values.
             OSError: when it cannot be read.
         """
         self.path = path
         self._file = path.open("rb", buffering=0)
-        # An empty file cannot be mapped; mmap says so with a ValueError.
+        # Mapping an empty file raises ValueError.
         self._descriptor = self._file.fileno()
         mapped = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
         try:
@@ -88,7 +89,7 @@ class Shard:
             self.ends, self.durations, self.broken = arrays["ends"], arrays["duration"], arrays["broken"]
             self.content = [bytes(digest).hex() for digest in arrays["content"]]
             self._sums = arrays["sums"].tolist()
-        # Whatever a damaged header does to its reader.
+        # A malformed header can raise any of these.
         except (KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"{path} is no shard") from error
         if len(self.ends) and self.ends[-1] != len(self.values):
@@ -97,7 +98,7 @@ class Shard:
         self.counts = np.diff(self._ends).tolist()
         absent = np.concatenate([[0], np.cumsum(~self.present)])[self._ends]
         self.whole = (np.diff(absent) == 0).tolist()
-        # Where each clip's values begin in the file, and where the last ones end.
+        # File offsets: the start of each clip's values, and the end of the last.
         first, frame = self.values.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data, self.values[:1].nbytes
         self._begins = [first + end * frame for end in self._ends]
         self._known = bytearray(len(self.ends))
@@ -106,7 +107,7 @@ class Shard:
         return len(self.ends)
 
     def row(self, place: int) -> Row:
-        """What is stored of a clip.
+        """The stored row of a clip.
 
         Raises:
             UserError: when it is damaged.
@@ -119,19 +120,19 @@ class Shard:
         )  # fmt: skip
 
     def frames(self, place: int) -> slice:
-        """Where a clip's frames lie."""
+        """The slice of a clip's frames."""
         return slice(self._ends[place], self._ends[place + 1])
 
     def reading(self, place: int, out: np.ndarray) -> Reading:
-        """How the values of a clip come to ``out`` [T, D], contiguous. Mapped pages would count as the process's memory."""
+        """How to read a clip's values into ``out`` [T, D], contiguous. Mapped pages would count as the process's memory."""
         into = [out.data.cast("B")] if out.size else []
         return Reading(self._descriptor, into, self._begins[place], out.nbytes, self, place)
 
     def check(self, place: int, values: np.ndarray | memoryview | bytes) -> None:
-        """Compare what was read of a clip with its checksum; once, as that takes as long as reading.
+        """Verify a clip's checksum; only once, because it takes as long as reading.
 
         Raises:
-            UserError: when it is not what was written.
+            UserError: when it differs.
         """
         if not self._known[place]:
             if zlib.crc32(values) != self._sums[place]:  # type: ignore[arg-type]
@@ -139,18 +140,18 @@ class Shard:
             self._known[place] = 1
 
     def whole_row(self, place: int) -> bool:
-        """Whether what is stored of a clip is what was written."""
+        """Whether a stored clip is intact."""
         return _sum_of(self.values[self.frames(place)]) == self._sums[place]
 
     def expect(self, place: int) -> None:
-        """Let the system begin to read a clip that will be asked for soon."""
+        """Ask the system to prefetch a clip."""
         if hasattr(os, "posix_fadvise"):
             begin, end = self._begins[place], self._begins[place + 1]
             os.posix_fadvise(self._descriptor, begin, end - begin, os.POSIX_FADV_WILLNEED)
 
 
 def write_shard(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows of one width and kind, in one step: the same rows give the same bytes."""
+    """Write rows of one width and dtype atomically. The same rows give the same bytes."""
     tensors = {
         "values": np.concatenate([row.values for row in rows]),
         "times": np.concatenate([row.times for row in rows]).astype(np.float64),
@@ -162,7 +163,7 @@ def write_shard(path: Path, rows: Sequence[Row]) -> None:
         "sums": np.array([_sum_of(row.values) for row in rows], np.uint32),
     }
     tensors["head"] = np.array([_sum_of_head(tensors)], np.uint32)
-    # safetensors writes memory as it lies, whatever its order.
+    # safetensors writes raw memory, whatever its strides.
     content = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
     write_atomically(path, lambda part: part.write_bytes(content))
 
@@ -172,7 +173,7 @@ def _sum_of(array: np.ndarray, before: int = 0) -> int:
 
 
 def _sum_of_head(arrays: Mapping[str, np.ndarray]) -> int:
-    """CRC-32 of all but the values themselves, of which their kind and shape are part."""
+    """CRC-32 of everything but the values themselves; their dtype and shape are included."""
     checksum = zlib.crc32(repr([(name, arrays[name].dtype.str, arrays[name].shape) for name in ("values", *_HEAD)]).encode())
     for name in _HEAD:
         checksum = _sum_of(arrays[name], checksum)
@@ -180,7 +181,7 @@ def _sum_of_head(arrays: Mapping[str, np.ndarray]) -> int:
 
 
 def mapped_arrays(path: Path) -> Arrays:
-    """The arrays of any safetensors file, read where they lie."""
+    """The arrays of any safetensors file, memory-mapped."""
     with path.open("rb") as file:
         return _arrays(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
@@ -196,7 +197,7 @@ def _arrays(content: mmap.mmap) -> Arrays:
             begin, end = entry["data_offsets"]
             kind = np.dtype(_KINDS[entry["dtype"]])
             count = (end - begin) // kind.itemsize
-            # frombuffer takes no empty part.
+            # frombuffer rejects empty buffers.
             flat = np.frombuffer(content, kind, count, 8 + size + begin) if count else np.zeros(0, kind)
             arrays[name] = flat.reshape(entry["shape"])
     return arrays

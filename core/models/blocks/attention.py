@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Numbers that a processor works on at once.
+# SIMD width: numbers that a processor handles at once.
 _LANES = 16
 
 
@@ -15,10 +15,10 @@ class MultiHeadAttention(nn.Module):
 
     Args:
         dim: D, a multiple of ``heads``.
-        scale: "head" divides the logits by the square root of a head's width (Vaswani et al. 2017); "length" by the square
-            root of the number of present keys (goncalves2022robust and goncalves2022auxformer, Eq. 2, read to the letter).
+        scale: "head" divides the logits by the square root of a head's width (Vaswani et al. 2017); "length" by the square root
+            of the number of present keys (goncalves2022robust and goncalves2022auxformer, Eq. 2, taken literally).
         bias: whether queries, keys and values have one.
-        out: what the contexts of all heads are projected with; D -> D with a bias if left out.
+        out: projection of the concatenated heads; default: D -> D with a bias.
     """
 
     def __init__(self, dim: int, heads: int, scale: str = "head", bias: bool = True, out: nn.Linear | None = None) -> None:
@@ -41,19 +41,19 @@ class MultiHeadAttention(nn.Module):
         need_weights: bool = False,
         causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Returns [B, Tq, D] (or as wide as ``out``), and the weights [B, heads, Tq, Tk] when asked for.
+        """Returns [B, Tq, D] (or the width of ``out``), and the weights [B, heads, Tq, Tk] if requested.
 
         Args:
-            allowed: bool, broadcastable to [B, 1, Tq, Tk]; None lets every query see every key. A query that may see no key
-                gets zeros for its context and for its weights.
-            causal: without ``allowed``, and of as many queries as keys: none sees a later one.
+            allowed: bool, broadcastable to [B, 1, Tq, Tk]; None allows everything. A query without allowed keys gets zeros for
+                its context and its weights.
+            causal: no query attends to a later key; without ``allowed``, and for equal numbers of queries and keys.
         """
         q, k, v = map(self._split, self._projected(query, key))
         context, weights = attend(q * self._factor(q, k, allowed), k, v, allowed, need_weights, causal)
         return self.out_proj(context.transpose(1, 2).flatten(2)), weights
 
     def _projected(self, query: Tensor, key: Tensor) -> tuple[Tensor, ...]:
-        """Queries, keys and values; of frames that look at themselves by one product."""
+        """Queries, keys and values; one product for self-attention."""
         if query is key:
             return F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, -1)
         q_weight, kv_weight = self.in_proj_weight.tensor_split((len(self.in_proj_weight) // 3,))
@@ -79,7 +79,7 @@ def attend(
     need_weights: bool = False,
     causal: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """Scaled queries [B, H, Tq, d] over keys and values [B, H, Tk, d]: contexts [B, H, Tq, d], and weights when asked for.
+    """Scaled queries [B, H, Tq, d] over keys and values [B, H, Tk, d]: contexts [B, H, Tq, d], and weights if requested.
 
     Args:
         allowed, causal: see ``MultiHeadAttention.forward``.
@@ -91,7 +91,7 @@ def attend(
         return weights @ v, weights
     width = v.shape[-1]
     if q.device.type == "cpu" and width < _LANES:
-        # Heads of 13 features take a fifth longer than such of 16, three of which are zeros.
+        # Pad heads to the SIMD width: 13 features take a fifth longer than 16 of which three are zeros.
         q, k, v = (F.pad(x, (0, _LANES - width)) for x in (q, k, v))
     if allowed is None:
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=1.0)[..., :width], None
@@ -101,7 +101,7 @@ def attend(
 
 
 def attention_weights(q: Tensor, k: Tensor, allowed: Tensor | None = None) -> Tensor:
-    """[B, H, Tq, Tk] of scaled queries over keys; zeros for a query that may see no key."""
+    """[B, H, Tq, Tk] of scaled queries over keys; zeros for a query without allowed keys."""
     logits = q @ k.transpose(-1, -2)
     if allowed is None:
         return logits.softmax(-1)
@@ -110,5 +110,5 @@ def attention_weights(q: Tensor, k: Tensor, allowed: Tensor | None = None) -> Te
 
 
 def of_present_keys(weights: Tensor, present: Tensor) -> Tensor:
-    """Weights [B, heads, Tq, Tk] without those on absent keys (a stand-in for a modality that is not there), present [B, Tk]."""
+    """Weights [B, heads, Tq, Tk] with zeros at absent keys (placeholders of an absent modality); ``present`` is [B, Tk]."""
     return torch.where(present[:, None, None], weights, 0)

@@ -17,9 +17,9 @@ class ConformerConfig:
     """Sizes of a conformer.
 
     Attributes:
-        relative: True: attention by relative distance, over sqrt of a head's width, as the conformer's paper has it. False: as
-            the code that VAVL vendors: an absolute table of positions run through the relative shift, over sqrt(dim).
-        idle_subsampling: build the convolutional subsampling that VAVL's code constructs and never calls.
+        relative: True: attention by relative distance, scaled by sqrt of a head's width, as in the conformer paper. False: as in
+            the code vendored by VAVL: an absolute position table passed through the relative shift, scaled by sqrt(dim).
+        idle_subsampling: build the convolutional subsampling that VAVL's code constructs but never calls.
     """
 
     input_dim: int
@@ -50,7 +50,7 @@ class RelativeAttention(nn.Module):
         nn.init.xavier_uniform_(self.position_bias)
 
     def forward(self, x: Tensor, present: Tensor | None, need_weights: bool) -> tuple[Tensor, Tensor | None]:
-        """Returns [B, T, D] and, when asked for, weights [B, heads, T, T]; absent keys hold 0."""
+        """Returns [B, T, D] and, if requested, weights [B, heads, T, T]; 0 at absent keys."""
         h, length = self.norm(x), x.shape[1]
         q, k, v = (self._split(layer(h)) for layer in (self.query, self.key, self.value))
         places = torch.arange(length - 1, -length, -1) if self.config.relative else torch.arange(length)
@@ -60,7 +60,7 @@ class RelativeAttention(nn.Module):
         bias = (self._shift(position) if self.config.relative else self._old_shift(position)) * scale
         content = q + self.content_bias[:, None]
         if present is not None:
-            # A row without any frame looks at everything: its answer is not used, and must not be NaN.
+            # A row without present frames attends to everything, which avoids NaN; its output is not used.
             allowed = present | ~present.any(1, keepdim=True)
             bias = bias.masked_fill(~allowed[:, None, None], -torch.inf)
         if need_weights:
@@ -76,7 +76,7 @@ class RelativeAttention(nn.Module):
 
     @staticmethod
     def _shift(position: Tensor) -> Tensor:
-        """Logits by distance [B, H, T, 2T - 1], from T - 1 down, become logits by key [B, H, T, T]."""
+        """Relative shift: logits by distance [B, H, T, 2T - 1], from T - 1 down, to logits by key [B, H, T, T]."""
         length = position.shape[2]
         keys = torch.arange(length, device=position.device)
         index = length - 1 - keys[:, None] + keys[None]
@@ -89,7 +89,7 @@ class RelativeAttention(nn.Module):
 
 
 class ConvolutionModule(nn.Module):
-    """Gated pointwise, depthwise, batch norm, swish, pointwise; absent frames neither enter nor are counted."""
+    """Gated pointwise, depthwise, batch norm, swish, pointwise; absent frames have no effect on the output or the statistics."""
 
     def __init__(self, config: ConformerConfig) -> None:
         super().__init__()
@@ -109,8 +109,7 @@ class ConvolutionModule(nn.Module):
         return out
 
     def _over_time(self, h: Tensor) -> Tensor:
-        """The depthwise convolution of [B, T, D], as one of pictures T high and 1 wide whose channels lie beside each other: so
-        nothing is copied, and it takes a quarter of the time."""
+        """The depthwise convolution of [B, T, D], as a 2-D one with channels last: no copies, a quarter of the time."""
         picture = h.transpose(1, 2)[..., None]
         reach, channels = self.depthwise.kernel_size[0] // 2, self.depthwise.groups
         return F.conv2d(picture, self.depthwise.weight[..., None], padding=(reach, 0), groups=channels)[..., 0].transpose(1, 2)
@@ -162,11 +161,11 @@ class Conformer(nn.Module):
     def forward(
         self, x: Tensor, present: Tensor | None = None, need_weights: bool = False, states: list[Tensor] | None = None
     ) -> tuple[Tensor, list[Tensor]]:
-        """Returns the frames and, when asked for, one [B, heads, T, T] a layer.
+        """Returns the frames and, if requested, one [B, heads, T, T] per layer.
 
         Args:
-            present: [B, T] bool, None where every frame is there.
-            states: takes the frames that each layer gives.
+            present: [B, T] bool, None where all frames are present.
+            states: receives each layer's output.
         """
         if present is not None and bool(present.all()):
             present = None
@@ -181,7 +180,7 @@ class Conformer(nn.Module):
 
 
 def sinusoids(places: Tensor, dim: int) -> Tensor:
-    """[places, dim]: sine and cosine side by side, frequencies 10000^(-2i / dim) (Vaswani et al. 2017)."""
+    """[places, dim]: interleaved sines and cosines, frequencies 10000^(-2i / dim) (Vaswani et al. 2017)."""
     frequency = torch.exp(torch.arange(0, dim, 2) * (-math.log(10_000) / dim))
     angle = places[:, None] * frequency[None]
     return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)

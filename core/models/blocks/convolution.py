@@ -1,4 +1,4 @@
-"""What convolutional layers need when frames may be absent."""
+"""Helpers for convolutional layers with absent frames."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 
 def batch_norm_present(norm: nn.BatchNorm1d, h: Tensor, present: Tensor | None = None) -> Tensor:
-    """Normalise [B, T, D] with the statistics of the present frames alone; absent frames come back as zeros.
+    """Batch norm of [B, T, D] with statistics of the present frames only; absent frames become zeros.
 
     Args:
-        present: [B, T] bool; None where every frame is there.
+        present: [B, T] bool; None where all frames are present.
     """
     frames = h.flatten(0, 1) if present is None else h[present]
     if norm.training and len(frames) < 2:
-        # One frame has no spread: it is measured by those before it, and teaches the statistics nothing.
+        # A single frame has no variance, so it uses the running statistics and does not update them.
         frames = F.batch_norm(frames, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
     else:
         frames = norm(frames)

@@ -1,4 +1,4 @@
-"""Two modalities, each encoded by itself, that then look at each other (parthasarathy2020detecting, section 3)."""
+"""Cross-modal attention between two separately encoded modalities (parthasarathy2020detecting, section 3)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from affectscope.core.streams import Batch
 
 
 class CrossModalEncoder(nn.Module):
-    """Modalities [B, Tm, Dm] -> what each of them contributes, [B, Tm, dim], with alpha and beta already in it: sum and classify.
+    """Modalities [B, Tm, Dm] -> the contribution of each, [B, Tm, dim], already scaled by alpha and beta: sum and classify.
 
-    A modality m is projected to ``config.dim`` without bias where it has another width, gets positions, and runs through its own
-    self-attention encoder to h_m. In the cross-modal layer that bears its name, h_m asks and the other modality gives keys and
-    values; the context that comes back is c_m. With one modality there is no cross-modal layer, and h_m is all.
+    A modality m is projected to ``config.dim`` without bias if its width differs, gets positions, and passes its own
+    self-attention encoder: h_m. In the cross-modal layer of its name, h_m gives the queries and the other modality the keys and
+    values; the resulting context is c_m. With one modality there is no cross-modal layer, only h_m.
 
-    Alpha and beta begin at 1. Absent frames are never looked at. Where the whole other modality is absent, c_m is zero, the
-    layer's bias included.
+    Alpha and beta are initialised to 1. Absent frames receive no attention. If the whole other modality is absent, c_m is zero,
+    including the layer's bias.
 
     Args:
-        dims: modality -> features a frame; one or two modalities.
-        residual: True: the contribution is h_m + scalar * c_m, and zero at absent frames: a frame that one modality lacks has
-            the other's contribution only. False: scalar * c_m alone. It holds what the *other* modality says, so an absent frame
-            has to ask as well, with its position alone; else a clip with one modality would contribute nothing.
+        dims: modality -> features per frame; one or two modalities.
+        residual: True: the contribution is h_m + scalar * c_m, and zero at absent frames, so a frame that one modality lacks gets
+            only the other's contribution. False: scalar * c_m alone. Since that comes from the *other* modality, absent frames
+            have to query too, with their position only; otherwise a clip with one modality would contribute nothing.
     """
 
     def __init__(self, dims: Mapping[str, int], config: EncoderConfig, residual: bool = True) -> None:
@@ -42,7 +42,7 @@ class CrossModalEncoder(nn.Module):
         self.scalars = nn.ParameterDict({m: nn.Parameter(torch.ones(1)) for m in self.pairs})
 
     def forward(self, batch: Batch, need_weights: bool = False) -> tuple[dict[str, Tensor], list[AttentionMap]]:
-        """Returns the contributions by modality, and the maps ``self.<m>`` and ``cross.<m>`` when asked for."""
+        """Returns the contributions by modality, and the maps ``self.<m>`` and ``cross.<m>`` if requested."""
         maps: list[AttentionMap] = []
         encoded = {}
         for m, encoder in self.encoders.items():
@@ -66,14 +66,14 @@ class CrossModalEncoder(nn.Module):
 
 
 def attention_specs(modalities: Sequence[str], layers: int, heads: int) -> tuple[AttentionSpec, ...]:
-    """What a ``CrossModalEncoder`` with ``layers`` in each encoder can return."""
+    """The attentions of a ``CrossModalEncoder`` with ``layers`` layers per encoder."""
     own = [AttentionSpec(f"self.{m}", m, m, layers, heads) for m in modalities]
     cross = [AttentionSpec(f"cross.{m}", m, other, 1, heads) for m, other in _pairs(modalities).items()]
     return (*own, *cross)
 
 
 def _pairs(modalities: Sequence[str]) -> dict[str, str]:
-    """Who looks at whom."""
+    """Query modality -> key modality."""
     return {m: other for m in modalities for other in modalities if m != other}
 
 

@@ -1,4 +1,4 @@
-"""What systems share that answer every frame: inputs aligned frame by frame, and what to say of frames that hold nothing."""
+"""Helpers for models with per-frame predictions: aligned inputs, and outputs at absent frames."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from affectscope.core.streams import Batch
 
 
 def aligned(batch: Batch, dims: Mapping[str, int]) -> tuple[Batch, Tensor]:
-    """The modalities of ``dims`` alone, all as long as the longest of them, and the frames [B, T] where any of them is present.
+    """The modalities of ``dims``, padded to the longest of them, and the frames [B, T] where any of them is present.
 
-    A modality that the batch does not name is absent; one that ``dims`` does not name is dropped, and its length with it.
+    A modality that the batch lacks is absent; one that is not in ``dims`` is dropped, and its length ignored.
     """
     batch = batch.completed(dims)
     batch = Batch({m: batch.values[m] for m in dims}, {m: batch.present[m] for m in dims}).synchronous()
@@ -24,8 +24,10 @@ def aligned(batch: Batch, dims: Mapping[str, int]) -> tuple[Batch, Tensor]:
 
 
 def sequences(batch: Batch, frames: int) -> Batch:
-    """The rows of a synchronous batch cut into sequences of so many frames, one after the other, as rows of their own; 0, or a
-    batch that is no longer, leaves them. The last of a row is filled up with absent frames."""
+    """Cut the rows of a synchronous batch into consecutive sequences of ``frames`` frames, as separate rows.
+
+    With ``frames`` 0, or a batch that is not longer, it is unchanged. The last sequence of a row is padded with absent frames.
+    """
     length = next(iter(batch.present.values())).shape[1]
     if not frames or length <= frames:
         return batch
@@ -34,12 +36,12 @@ def sequences(batch: Batch, frames: int) -> Batch:
 
 
 def joined(h: Tensor, size: int, length: int) -> Tensor:
-    """What was said of ``sequences`` [S, frames, ...] as it was asked, [B, T, ...]."""
+    """The inverse of ``sequences`` for outputs: [S, frames, ...] to [B, T, ...]."""
     return h if len(h) == size else torch.unflatten(h, 0, (size, -1)).flatten(1, 2)[:, :length]
 
 
 def joined_maps(maps: Sequence[AttentionMap], size: int, length: int) -> tuple[AttentionMap, ...]:
-    """Attention inside sequences as attention over whole rows, [B, heads, T, T]: no frame looks beyond its own sequence."""
+    """Attention within sequences as block-diagonal attention over whole rows, [B, heads, T, T]."""
     if not maps or len(maps[0].weights) == size:
         return tuple(maps)
     whole = []
@@ -59,7 +61,7 @@ def _cut(x: Tensor, frames: int) -> Tensor:
 
 
 def forward_filled(h: Tensor, present: Tensor, before: Tensor) -> Tensor:
-    """[B, T, D] where each absent frame repeats the last present one; those before the first hold ``before`` [D].
+    """Forward-fill [B, T, D] at absent frames; those before the first present one get ``before`` [D].
 
     Args:
         present: [B, T] bool.

@@ -1,4 +1,4 @@
-"""What turns one vector a clip into an answer."""
+"""Prediction heads: from one vector per clip to an answer."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 
 class ResidualClassifier(nn.Module):
-    """Linear layers back to the width they started from, a residual around them, and an output layer (MulT, goncalves2022robust,
-    goncalves2022auxformer).
+    """Linear layers that return to the input width, with a residual connection, and an output layer.
+
+    As in MulT, goncalves2022robust and goncalves2022auxformer.
 
     Args:
         hidden: widths in between; ReLU and dropout follow each.
-        residual: False, and the last layer before the output has ReLU and dropout too, in place of what goes around it
-            (goncalves2022robust, 4.3).
+        residual: False: no residual connection, and ReLU and dropout also before the output layer (goncalves2022robust, 4.3).
     """
 
     def __init__(self, width: int, hidden: Sequence[int], outputs: int, dropout: float, residual: bool = True) -> None:
@@ -29,7 +29,7 @@ class ResidualClassifier(nn.Module):
         self.dropout, self.residual = dropout, residual
 
     def forward(self, token: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, width] -> logits [B, outputs] and the embedding [B, width] under them."""
+        """[B, width] -> logits [B, outputs] and their input, the embedding [B, width]."""
         hidden = token
         for layer in self.layers[:-1]:
             hidden = F.dropout(F.relu(layer(hidden)), self.dropout, self.training)
@@ -41,11 +41,13 @@ class ResidualClassifier(nn.Module):
 def prediction_head(
     width: int, hidden: tuple[int, int], outputs: int, after: Literal["first", "each"] = "first"
 ) -> nn.Sequential:
-    """Three layers, with ReLU and dropout after the first only, as VAVL's code has them, or after each but the last
-    (goncalves2025versatile, IV-C)."""
+    """Three layers, with ReLU and dropout after the first, as in VAVL's code, or after each but the last.
+
+    The latter is goncalves2025versatile, IV-C.
+    """
     first, second = hidden
     if after == "each":
-        # Layers keep the names that they have in the code's heads.
+        # Keys as in the public code's heads.
         parts = OrderedDict[str, nn.Module]([("0", nn.Linear(width, first)), ("1", nn.ReLU()), ("2", nn.Dropout(0.2))])
         parts |= {"3": nn.Linear(first, second), "relu": nn.ReLU(), "dropout": nn.Dropout(0.2), "4": nn.Linear(second, outputs)}
         return nn.Sequential(parts)

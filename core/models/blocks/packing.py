@@ -1,4 +1,4 @@
-"""Less work with the same result, for blocks to which an absent frame is as good as none and rows do not matter to each other."""
+"""Saves computation without changing results, for blocks that ignore absent frames and treat rows independently."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from torch import Tensor
 
 
 def packed(present: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-    """The present frames of each row [B, T] moved to the front, in their order, and all cut to the row that has most of them.
+    """Move the present frames of each row [B, T] to the front, in order, and cut all rows to the largest number.
 
-    What depends on the place of a frame, as positions do, must be in the frames before.
+    Anything that depends on a frame's position, such as position embeddings, must be added before.
 
     Args:
         others: [B, T, ...], moved with them.
 
     Returns:
-        ``present``, then ``others``, [B, T', ...]: T' is 1 or more. What fills up the shorter rows are absent frames.
+        ``present``, then ``others``, [B, T', ...]: T' is at least 1. Shorter rows are padded with absent frames.
     """
     longest = max(1, int(present.sum(1).max()))
     if longest == present.shape[1]:
@@ -26,10 +26,10 @@ def packed(present: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
 
 
 def merged(values: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-    """The frames of one clip, where all rows are that clip with one frame or another absent; otherwise the rows as they are.
+    """If all rows are one clip with different frames absent, its frames once; otherwise the rows unchanged.
 
-    What a frame becomes by itself is then computed once for all rows. Rows that lose every frame keep theirs: what stands in for
-    them is no frame of the clip.
+    Per-frame computations are then done once for all rows. Rows without any present frame stay separate, because their
+    placeholder is not a frame of the clip.
 
     Args:
         values: [B, T, D], zeros where a frame is absent.

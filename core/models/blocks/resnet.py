@@ -1,7 +1,8 @@
-"""Residual networks over pictures and over short films, of any width, without their pooling at the end.
+"""ResNets for pictures and short videos, of any width, without the final pooling.
 
-Blocks and names are torchvision's, so that its weights load: ``resnet18`` into depth 18 of ``ResNet2D``, ``r3d_18`` into depth 18
-of ``ResNet3D`` (the classifier ``fc`` aside). torchvision's own classes have one width, and no film network deeper than 18.
+Blocks and names are torchvision's, so that its weights can be loaded: ``resnet18`` into depth 18 of ``ResNet2D``, ``r3d_18` into
+depth 18 of ``ResNet3D`` (except the classifier ``fc``). torchvision's own classes have a fixed width, and no video network deeper
+than 18.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ EXPANSION = {10: 1, 18: 1, 50: 4, 101: 4}
 
 
 class _Stages(nn.Module):
-    """What ``_stack`` gives a network."""
+    """The attributes that ``_stack`` sets."""
 
     layer1: nn.Sequential
     layer2: nn.Sequential
@@ -31,7 +32,7 @@ class ResNet2D(_Stages):
     """
 
     def __init__(self, depth: int, channels: int = 3, width: int = 64) -> None:
-        # Here, because torchvision takes two seconds and 150 MB, and one system of twelve needs it.
+        # Imported late: torchvision takes two seconds and 150 MB, and only one system needs it.
         from torchvision.models import resnet as pictures
 
         super().__init__()
@@ -49,13 +50,13 @@ class ResNet2D(_Stages):
 
 
 class ResNet3D(_Stages):
-    """Films [B, channels, T, H, W] -> feature maps [B, ``features``, T', H', W'], or logits [B, classes].
+    """Videos [B, channels, T, H, W] -> feature maps [B, ``features``, T', H', W'], or logits [B, classes].
 
-    Depths 10 and 18 begin as torchvision's ``r3d_18``: kernel 3 in time, no pooling, so H' = H / 16. Depths 50 and 101 are those
-    of Hara et al. (CVPR 2018): kernel 7 in time, then pooling, bottlenecks, so H' = H / 32. All round up.
+    Depths 10 and 18 begin like torchvision's ``r3d_18``: kernel 3 in time, no pooling, so H' = H / 16. Depths 50 and 101 are
+    those of Hara et al. (CVPR 2018): kernel 7 in time, then pooling, bottlenecks, so H' = H / 32. All round up.
 
     Args:
-        classes: with more than 0, the mean over time and place is classified.
+        classes: if above 0, classify the mean over time and space.
     """
 
     def __init__(self, depth: int, channels: int = 3, width: int = 64, classes: int = 0) -> None:
@@ -98,7 +99,7 @@ def _stack(
     conv: type[nn.Conv2d] | type[nn.Conv3d],
     norm: type[nn.BatchNorm2d] | type[nn.BatchNorm3d],
 ) -> None:
-    """Give ``trunk`` its four stages, and its convolutions the first weights that torchvision gives them."""
+    """Add the four stages to ``trunk``, with torchvision's initialisation of convolutions."""
     inside = width
     for stage, repeats in enumerate(REPEATS[depth]):
         planes, blocks = width * 2**stage, []

@@ -1,4 +1,4 @@
-"""A clip of any length as a fixed number of steps, and what was said of the steps as said of the frames."""
+"""Divides a clip of any length into a fixed number of steps, and maps attention over steps back to frames."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 def segments(present: Tensor, count: int) -> Tensor:
-    """Which frames make up each of ``count`` equal parts of a clip, as weights [B, count, T] that average them.
+    """Averaging weights [B, count, T] of the frames in each of ``count`` equal parts of a clip.
 
-    The parts divide the present frames in their order and know nothing of padding. A clip with fewer frames than parts repeats
-    frames. A row of ``present`` [B, T] without any frame gives zeros.
+    The parts divide the present frames in order, and ignore padding. A clip with fewer frames than parts repeats frames. A row of
+    ``present`` [B, T] without any frame gives zeros.
     """
     frames = present.sum(1, keepdim=True)
     part = torch.arange(count, device=present.device)
@@ -22,10 +22,10 @@ def segments(present: Tensor, count: int) -> Tensor:
 
 
 def spread(weights: Tensor, query: Tensor, key: Tensor) -> Tensor:
-    """Attention among segments [B, H, Nq, Nk] as attention among frames [B, H, Tq, Tk]; rows keep their sums.
+    """Attention among segments [B, H, Nq, Nk] as attention among frames [B, H, Tq, Tk]; row sums are unchanged.
 
     Args:
-        query, key: [B, N, T] from ``segments``. A frame asks as the mean of the segments that it is in.
+        query, key: [B, N, T] from ``segments``. A frame's attention is the mean over the segments that contain it.
     """
     asks = (query > 0).to(weights)
     asks = asks / asks.sum(1, keepdim=True).clamp(min=1)

@@ -1,4 +1,4 @@
-"""From a sequence to one vector, when frames may be absent."""
+"""Pools a sequence with absent frames into one vector."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from torch import Tensor
 
 
 def with_placeholder(present: Tensor) -> Tensor:
-    """``present`` [B, T] with the first frame switched on in rows that have none."""
+    """``present`` [B, T] with the first frame set in rows that have none."""
     first = torch.arange(present.shape[1], device=present.device) == 0
     return present | (first & ~present.any(1, keepdim=True))
 
 
 def last_place(present: Tensor) -> Tensor:
-    """Where in each row of [B, T] the last present time-step is, [B]; 0 for a row that has none."""
+    """Index of the last present frame in each row of [B, T], [B]; 0 for a row without any."""
     last = present.shape[1] - 1 - present.flip(1).int().argmax(1)
     return torch.where(present.any(1), last, 0)
 
 
 def last_present(h: Tensor, present: Tensor) -> Tensor:
-    """The last present time-step of each row, [B, T, D] -> [B, D]; the first of a row that has none."""
+    """The last present frame of each row, [B, T, D] -> [B, D]; the first frame for a row without any."""
     return h[torch.arange(len(h), device=h.device), last_place(present)]
 
 
 def mean_present(h: Tensor, present: Tensor) -> Tensor:
-    """The mean over the present time-steps of each row, [B, T, D] -> [B, D]; zeros for a row that has none."""
+    """The mean over the present frames of each row, [B, T, D] -> [B, D]; zeros for a row without any."""
     return torch.where(present[..., None], h, 0).sum(1) / present.sum(1, keepdim=True).clamp(min=1)

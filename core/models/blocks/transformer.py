@@ -1,4 +1,4 @@
-"""Pre-norm transformer encoders for one modality, or for one modality that looks at another."""
+"""Pre-norm transformer encoders with self-attention or cross-modal attention."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from affectscope.core.models.blocks.attention import MultiHeadAttention
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """What an encoder is made of; the defaults are those of MulT's public encoder, which AuxFormer's code took over.
+    """Settings of an encoder; defaults are those of MulT's public encoder, which AuxFormer's code uses too.
 
     Attributes:
         embed_scale: multiply the input by sqrt(dim).
         positions: add sinusoidal positions to the input.
-        learnable_residual: one scalar alpha a layer: alpha * residual + (1 - alpha) * branch, on both branches.
+        learnable_residual: one scalar alpha per layer: alpha * residual + (1 - alpha) * branch, on both branches.
         branch_norm: a second LayerNorm on the feed-forward branch (goncalves2022robust, Eq. 4).
         final_norm: a LayerNorm after the last layer.
-        causal: query i sees keys up to i + |Tk - Tq|.
+        causal: query i attends to keys up to i + |Tk - Tq|.
         attention_scale: see MultiHeadAttention.
         qkv_bias: whether the attention's queries, keys and values have one.
         activation: "relu" or "gelu", inside the feed-forward.
@@ -46,12 +46,12 @@ class EncoderConfig:
 
 
 def as_published(config: EncoderConfig) -> EncoderConfig:
-    """The encoder of goncalves2022robust and goncalves2022auxformer to the letter (Eq. 1 to 4): a table is in ``auxformer``."""
+    """The encoder of goncalves2022robust and goncalves2022auxformer taken literally (Eq. 1 to 4); ``auxformer`` has a table."""
     return replace(config, embed_scale=False, branch_norm=True, final_norm=False, attention_scale="length", input_dropout=0.0)
 
 
 class EncoderLayer(nn.Module):
-    """Attention, then a feed-forward of width 4 * dim, each behind a LayerNorm and beside a residual."""
+    """Attention, then a feed-forward of width 4 * dim, each with a LayerNorm before it and a residual connection."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class EncoderLayer(nn.Module):
         causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         normed = self.layer_norms[0](x)
-        # A cross layer's keys are the other modality's input, normalised by this layer and never updated.
+        # A cross layer's keys are the other modality's input, normalised by this layer but never updated.
         keys = normed if key is None else self.layer_norms[0](key)
         if only is not None:
             rows = torch.arange(len(x), device=x.device)
@@ -87,7 +87,7 @@ class EncoderLayer(nn.Module):
                 allowed, causal = (torch.arange(keys.shape[1], device=x.device) <= only[:, None])[:, None, None], False
         context, weights = self.self_attn(normed, keys, allowed, need_weights, causal)
         x = self._add(x, context)
-        # In place: on a CPU, memory for a second hidden layer costs more than the relu itself.
+        # In place: on a CPU, allocating a second hidden layer costs more than the ReLU itself.
         activate = F.gelu if self.config.activation == "gelu" else F.relu_
         hidden = F.dropout(activate(self.fc1(self.layer_norms[1](x))), self.config.relu_dropout, self.training)
         branch = self.fc2(hidden)
@@ -101,7 +101,7 @@ class EncoderLayer(nn.Module):
 
 
 class TransformerEncoder(nn.Module):
-    """Layers over ``x`` [B, Tq, D], which look at ``x`` itself or at ``key`` [B, Tk, D]."""
+    """Layers over ``x`` [B, Tq, D], which attend to ``x`` itself or to ``key`` [B, Tk, D]."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -119,13 +119,13 @@ class TransformerEncoder(nn.Module):
         states: list[Tensor] | None = None,
         only: Tensor | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
-        """Returns [B, Tq, D] and, when asked for, one [B, heads, Tq, Tk] a layer.
+        """Returns [B, Tq, D] and, if requested, one [B, heads, Tq, Tk] per layer.
 
         Args:
-            key_present: [B, Tk] bool, the keys that may be looked at; None for all.
-            states: takes the frames that each layer gives, before any final norm.
-            only: [B], the one query of each row that is wanted: [B, 1, D] comes back, and the last layer is spared the rest. Of
-                causal encoders only where they look at themselves, and every key is present.
+            key_present: [B, Tk] bool, the keys that may be attended to; None for all.
+            states: receives each layer's output, before any final norm.
+            only: [B], the single query wanted from each row: the result is [B, 1, D], and the last layer skips the rest. For
+                causal encoders only with self-attention, and if every key is present.
         """
         queries, keys = self._embed(x), None if key is None else self._embed(key)
         allowed, causal = self._allowed(x, x if key is None else key, key_present)
@@ -143,13 +143,13 @@ class TransformerEncoder(nn.Module):
     def _embed(self, x: Tensor) -> Tensor:
         y = x * math.sqrt(self.config.dim) if self.config.embed_scale else x
         if self.config.positions:
-            # MulT's code takes a row whose first feature is exactly 0 for padding and gives it no position.
+            # MulT's code treats a frame whose first feature is exactly 0 as padding, and gives it no position.
             y = y + sinusoidal_positions(x.shape[1], self.config.dim).to(x) * (x[..., :1] != 0)
         return F.dropout(y, self.config.input_dropout, self.training)
 
     def _allowed(self, query: Tensor, key: Tensor, key_present: Tensor | None) -> tuple[Tensor | None, bool]:
-        """Who sees whom, and whether that is no more than nobody seeing a later one: both None and True let kernels skip work."""
-        # Asking once whether anything is masked lets the unmasked case take the faster kernel.
+        """The attention mask, and whether it is purely causal; (None, True) lets kernels use the causal shortcut."""
+        # Checking once whether anything is masked allows the faster kernel for the unmasked case.
         allowed = None if key_present is None or bool(key_present.all()) else key_present[:, None, None]
         if not self.config.causal:
             return allowed, False
