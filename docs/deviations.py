@@ -27,7 +27,8 @@ SOURCES = (
 )
 _SECTION = "Deviations|Where the paper cannot be followed or is silent, and what was chosen"
 _HEADS = re.compile(rf"^(?:{_SECTION}):\n\n((?:- .*\n?(?:  .*\n?)*)+)", re.MULTILINE)
-_ITEM = re.compile(rf"(?P<paper>{'|'.join(PAPERS)})(?: \((?P<where>[^)]*)\))?: (?P<text>.*)", re.DOTALL)
+_NAMED = re.compile(rf"({'|'.join(PAPERS)})(?: \(([^)]*)\))?")
+_ITEM = re.compile(rf"(?P<papers>{_NAMED.pattern}(?:, {_NAMED.pattern})*): (?P<text>.*)", re.DOTALL)
 _PLACE = re.compile(r"\((?P<where>\d[\d., ]*|Eq\.[^)]*|Fig\.[^)]*)\):? (?P<text>.*)", re.DOTALL)
 _HEAD = """# Deviations
 
@@ -54,7 +55,8 @@ def found() -> list[Deviation]:
 
 
 def of_file(path: Path) -> Iterator[Deviation]:
-    """The items of a module's section; without a paper's key, of the first paper that the docstring cites."""
+    """The items of a module's section, once for each paper that an item names; without a paper's key, of the first paper that the
+    docstring cites."""
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     usual = next(iter(re.findall("|".join(PAPERS), text)), "")
     for section in _HEADS.finditer(text + "\n"):
@@ -62,10 +64,10 @@ def of_file(path: Path) -> Iterator[Deviation]:
             joined = " ".join(item.removeprefix("- ").split())
             named = _ITEM.fullmatch(joined)
             placed = _PLACE.fullmatch(joined)
-            paper = named["paper"] if named else usual
-            where = (named["where"] or "") if named else placed["where"] if placed else ""
+            papers = _NAMED.findall(named["papers"]) if named else [(usual, placed["where"] if placed else "")]
             body = named["text"] if named else placed["text"] if placed else joined
-            yield Deviation(paper, where, f"`{path.stem}`", body[:1].upper() + body[1:])
+            for paper, where in papers:
+                yield Deviation(paper, where, f"`{path.stem}`", body[:1].upper() + body[1:])
 
 
 def _of_experiments() -> Iterator[Deviation]:
