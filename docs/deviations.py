@@ -33,8 +33,9 @@ _PLACE = re.compile(r"\((?P<where>\d[\d., ]*|Eq\.[^)]*|Fig\.[^)]*)\):? (?P<text>
 _HEAD = """# Deviations
 
 Written by `make docs` from the docstrings (their sections *Deviations*) and from the notes of the experiments. What is not here
-is as the paper has it, as far as this project's authors could read it. A paper's protocol holds at its own size, or with
-`--protocol paper`. Where public code differs from its paper is in the systems' docstrings (`variant="code"`).
+is as the paper has it, as far as this project's authors could read it. Experiments follow a paper's protocol at its own size, or
+with `--protocol paper`; `affectscope train` takes a preset with its recipe alone: all modalities are normalised, and what a clip
+loses in training is absent. Where public code differs from its paper is in the systems' docstrings (`variant="code"`).
 """
 
 

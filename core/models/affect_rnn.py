@@ -26,7 +26,8 @@ Deviations:
   takes. Where these are already the output of VGG-Face's first fully connected layer, ``fc`` is one layer more; ``fc=0`` leaves
   it out (2,143,362 parameters for ``paper``).
 - The visual GRUs have 128 nodes; so have the others, whose width is not given. There is no dropout.
-- An audio frame is the 65 LLDs, one for each visual frame.
+- (4.4) An audio frame is the 65 LLDs, the nearest ones in time for each visual frame. The model of sound alone takes all of them,
+  100 a second, and answers each: its sequences of 100 are one second long. The rate of the paper's is not said.
 - The answers are not bounded to the [-1, 1] of the labels.
 - (4.4) AffWildNet was trained on Aff-Wild, whose weights are not at hand: its static and dynamic rows train on the corpus itself.
   NISL and M3T are external systems and are not built.

@@ -39,6 +39,8 @@ Where the paper cannot be followed or is silent, and what was chosen:
 - There is no residual, norm or bias around VS, VC, VT and AT in the text, and none here. The demo has residuals around all four:
   fresh attention gives all places, channels and snippets nearly the same mean, and a small model learns slowly through it. They
   are around all or none, so that a row of Table 2 that adds an attention takes no path away.
+- (4.6) Figs. 8 to 11 draw the heads of the spatial attention by Grad-CAM. ``places`` gives each head's own weights, how much a
+  place is asked for on the mean; Grad-CAM is an explanation of its own.
 - A clip of 3 to 4 s has no six separate seconds: the windows overlap.
 - Without sound, the audio's half is zeros, Corr is zero, and all visual snippets weigh the same; so too the other way round.
   Batch norm sees the clips that have the modality only.

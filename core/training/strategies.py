@@ -13,6 +13,8 @@ Deviations:
 - goncalves2025versatile (Eq. 1): alpha is not printed: 2 for classes and 1 for attributes, as in the public code.
 - goncalves2025versatile (Eq. 3): the CCC is that of a batch, attribute by attribute, and their mean; clips that nobody rated do
   not count.
+- parthasarathy2020detecting (4.3): development clips are answered in sequences of 100 too, and their 1 - CCC is that of each
+  whole clip.
 - parthasarathy2020detecting (4.3): 1 - CCC is the mean over sequences and both attributes; a sequence counts for an attribute if
   it has two frames and anything varies.
 - mocanu2023multimodal (3.4): what trains the last layer is not said: cross-entropy is added to the metric loss, with weight one.
