@@ -32,10 +32,11 @@ _ITEM = re.compile(rf"(?P<papers>{_NAMED.pattern}(?:, {_NAMED.pattern})*): (?P<t
 _PLACE = re.compile(r"\((?P<where>\d[\d., ]*|Eq\.[^)]*|Fig\.[^)]*)\):? (?P<text>.*)", re.DOTALL)
 _HEAD = """# Deviations
 
-Written by `make docs` from the docstrings (their sections *Deviations*) and from the notes of the experiments. What is not here
-is as the paper has it, as far as this project's authors could read it. Experiments follow a paper's protocol at its own size, or
-with `--protocol paper`; `affectscope train` takes a preset with its recipe alone: all modalities are normalised, and what a clip
-loses in training is absent. Where public code differs from its paper is in the systems' docstrings (`variant="code"`).
+Written by `make docs` from the docstrings (their sections *Deviations*) and from the notes that the experiments have at demo
+size. What is not here is as the paper has it, as far as this project's authors could read it. Experiments follow a paper's
+protocol at its own size, or with `--protocol paper`; `affectscope train` takes a preset with its recipe alone: all modalities
+are normalised, and what a clip loses in training is absent. Where public code differs from its paper is in the systems'
+docstrings (`variant="code"`).
 """
 
 

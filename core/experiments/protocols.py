@@ -7,9 +7,9 @@ development loss is kept.
 Deviations:
 
 - goncalves2022robust (4.3), goncalves2022auxformer (5.1): the text names an early stop by development loss and no patience: 8
-  epochs. The epoch that is kept has the least development loss, of all heads by Eq. 6; the text says "the best results". "A
-  learning decay set to five epochs" is read as the public code's: a tenth of the rate after five epochs without a better
-  development loss.
+  epochs. The epoch that is kept has the least development loss, of all heads by their lambdas; goncalves2022robust says "the best
+  results", goncalves2022auxformer nothing. "A learning decay set to five epochs" is read as the public code's: a tenth of the
+  rate after five epochs without a better development loss.
 - goncalves2022robust (4.3): the development set is measured whole; the public code drops modalities there too.
 - goncalves2022auxformer (4.3): the text does not say whether the 20 % are thrown for a batch (the public code) or for a clip: the
   protocol throws for a clip, ``options = { each = "batch" }`` of a row for the batch.
