@@ -148,6 +148,21 @@ def test_mocanu2023multimodal_has_ten_folds_and_stops_by_accuracy():
     assert (training.split, training.selection, training.patience) == ("folds", "accuracy", 20)
 
 
+@pytest.mark.parametrize("name", [name for name in plan.experiments() if name.startswith("mocanu2023multimodal")])
+def test_mocanu2023multimodal_trains_until_twenty_epochs_bring_nothing_better(name):
+    """4.2: with no more epochs than it has patience, training would never stop for want of a better one."""
+    own = [row.run for row in plan.load(name, plan.Setting("paper")).rows if row.run.system == "double-attention"]
+    assert {(run.training.epochs, run.training.patience) for run in own} == {(200, 20)}
+    assert {row.run.training.epochs for row in plan.load(name).rows} == {20}
+
+
+def test_auxformer_beside_mocanu2023multimodal_is_trained_as_where_its_figure_is_from():
+    there = plan.load("goncalves2022auxformer-table-1", plan.Setting("paper")).rows[0].run
+    beside = plan.load("mocanu2023multimodal-table-5", plan.Setting("paper")).rows[0].run
+    assert (beside.system, beside.strategy, beside.training.epochs) == (there.system, there.strategy, there.training.epochs)
+    assert (there.strategy, there.training.epochs) == ("standard", 20)
+
+
 @pytest.mark.parametrize("name", ["parthasarathy2020detecting-table-1", "parthasarathy2020detecting-figure-4"])
 def test_parthasarathy2020detecting_trains_on_sequences_at_its_size(name):
     """4.3: the loss is counted over sequences of 100; clips of the demo are about as long as one."""
