@@ -48,7 +48,7 @@ Deviations:
 - goncalves2025versatile (IV-E): whether the public code's way to train (each batch four times, SGD) is kept is not said: V-A
   trains all models as IV-C has it, and so does the recipe.
 - goncalves2025versatile (II-D): audio convolutions keep the length, absent frames count nowhere, and weights of "ia" are brought
-  to a mean of one; see above.
+  to a mean of one; the system's docstring says more.
 
 Counts, measured, six classes: 815,430 ("ia"), 936,134 ("it"), 1,043,270 ("lt"), where goncalves2025versatile has 642 k; that was
 not found again (OFFICIAL_CODE.md, section 5). The public code has 1,854,766 to 2,045,550 with its face network and eight classes;
