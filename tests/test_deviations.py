@@ -45,5 +45,20 @@ def test_an_item_names_its_paper_its_place_and_what_differs(tmp_path):
     ]
 
 
+def test_an_item_of_several_papers_is_in_the_table_of_each(tmp_path):
+    (tmp_path / "one.py").write_text(
+        '"""A thing.\n\nDeviations:\n\n'
+        "- goncalves2022robust (4.3), goncalves2022auxformer (5.1,\n  Table 1), mocanu2023multimodal: of all: this.\n"
+        '- goncalves2022robust (4.1): as goncalves2022auxformer (3): not this.\n"""\n'
+    )
+    found = [(deviation.paper, deviation.where, deviation.text) for deviation in deviations.of_file(tmp_path / "one.py")]
+    assert found == [
+        ("goncalves2022robust", "4.3", "Of all: this."),
+        ("goncalves2022auxformer", "5.1, Table 1", "Of all: this."),
+        ("mocanu2023multimodal", "", "Of all: this."),
+        ("goncalves2022robust", "4.1", "As goncalves2022auxformer (3): not this."),
+    ]
+
+
 def test_the_page_is_up_to_date():
     assert (ROOT / "docs" / "deviations.md").read_text(encoding="utf-8") == deviations.page(), "run `make docs`"

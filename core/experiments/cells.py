@@ -147,6 +147,9 @@ class Cell:
         taken: list[Any] = []
         if 0 in self.run.changes.get("loss_weights", ()):
             taken.append("without heads that are not trained")
+        if self.run.system == "unimodal-attention" and not is_demo(self.run.preset):
+            # Cells from before had the demo's residual.
+            taken.append("main classifier without residual")
         if is_demo(self.run.preset) and not self.store and not self.features:
             return taken
         _, sets, stored = self.adapted(corpus)

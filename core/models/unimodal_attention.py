@@ -8,13 +8,15 @@ Both losses count the same, and the answer is the mean of both heads' logits.
 
 Deviations:
 
-- goncalves2022robust (4.5.4): 4,364,354 parameters could not be reproduced: no number of encoders of the paper's sizes gives
-  this count. Each network has one encoder, 2,314,947 parameters for audio and 2,847,427 for video.
-- goncalves2022robust (4.5.4): the main classifier keeps the residual around its hidden layer, and the auxiliary one shares no
-  layers with it; Fig. 2 shows only boxes.
-- goncalves2022robust (4.5.4): it uses standard training, without ablating its only modality.
-- goncalves2022auxformer (5.3): The single-modality version has one more self-attention encoder (``plain_first``) instead of the
-  fusion layers; the paper does not give its parameter count.
+- goncalves2022robust (4.5.4): 4,364,354 parameters were not found again: encoders of the paper's sizes leave a remainder with any
+  number of them. One encoder a network is taken, 2,314,947 for the sound and 2,847,427 for the picture.
+- goncalves2022robust (4.5.4): of the two classifiers Fig. 2 shows boxes alone. The main one is that of goncalves2022robust's own
+  model, 130 wide; the demo keeps the public code's residual around it (``main_residual``). The auxiliary one shares no layers
+  with it.
+- goncalves2022robust (4.5.4), goncalves2022auxformer (5.3): layers, scale, positions and tokens are read as in ``auxformer``.
+- goncalves2022robust (4.5.4): it is trained without ablating its only modality, standard training.
+- goncalves2022auxformer (5.3): the single-modality version has a self-attention encoder more (``plain_first``), in the place of
+  the fusion layers; its count is not printed.
 
 There is no public code, and the 4,364,354 parameters of Table 5 were not found again: encoders of goncalves2022robust's sizes
 leave a remainder with any number of them. The reading taken here, one encoder a network as in ``auxformer`` (of which everything
@@ -45,6 +47,7 @@ class UnimodalAttentionConfig:
     Attributes:
         plain_first: the single-modality version of goncalves2022auxformer (5.3): in the place of AuxFormer's fusion layers a
             self-attention encoder without learnable residuals, before the one that has them.
+        main_residual: as ``AuxFormerConfig``'s; published presets have none.
     """
 
     labels: tuple[str, ...] = EMOTIONS
@@ -60,6 +63,7 @@ class UnimodalAttentionConfig:
     encoder_dropout: float = 0.25
     residual_dropout: float = 0.1
     output_dropout: float = 0.2
+    main_residual: bool = True
 
 
 @MODELS.register("unimodal-attention")
@@ -79,13 +83,13 @@ class UnimodalAttention(AVModel):
         if config.plain_first:
             self.first = TransformerEncoder(plain)
         self.auxiliary = TransformerEncoder(plain)
-        self.main = ResidualClassifier(width, (width,), outputs, config.output_dropout)
+        self.main = ResidualClassifier(width, (width,), outputs, config.output_dropout, config.main_residual)
         self.aux = ResidualClassifier(width, config.aux_hidden, outputs, config.output_dropout)
 
     @classmethod
     def presets(cls) -> dict[str, UnimodalAttentionConfig]:
         """Sound, or with ``-visual`` the picture."""
-        paper = UnimodalAttentionConfig()
+        paper = UnimodalAttentionConfig(main_residual=False)
         demo = UnimodalAttentionConfig(visual_dim=135, width=48, heads=4, layers=2, aux_hidden=(96, 64))
         return {
             "paper": paper,

@@ -148,6 +148,44 @@ def test_mocanu2023multimodal_has_ten_folds_and_stops_by_accuracy():
     assert (training.split, training.selection, training.patience) == ("folds", "accuracy", 20)
 
 
+@pytest.mark.parametrize("name", [name for name in plan.experiments() if name.startswith("mocanu2023multimodal")])
+def test_mocanu2023multimodal_trains_until_twenty_epochs_bring_nothing_better(name):
+    """4.2: with no more epochs than it has patience, training would never stop for want of a better one."""
+    own = [row.run for row in plan.load(name, plan.Setting("paper")).rows if row.run.system == "double-attention"]
+    assert {(run.training.epochs, run.training.patience) for run in own} == {(200, 20)}
+    assert {row.run.training.epochs for row in plan.load(name).rows} == {20}
+
+
+def test_auxformer_beside_mocanu2023multimodal_is_trained_as_where_its_figure_is_from():
+    there = plan.load("goncalves2022auxformer-table-1", plan.Setting("paper")).rows[0].run
+    beside = plan.load("mocanu2023multimodal-table-5", plan.Setting("paper")).rows[0].run
+    assert (beside.system, beside.strategy, beside.training.epochs) == (there.system, there.strategy, there.training.epochs)
+    assert (there.strategy, there.training.epochs) == ("standard", 20)
+
+
+@pytest.mark.parametrize("name", ["parthasarathy2020detecting-table-1", "parthasarathy2020detecting-figure-4"])
+def test_parthasarathy2020detecting_trains_on_sequences_at_its_size(name):
+    """4.3: the loss is counted over sequences of 100; clips of the demo are about as long as one."""
+    assert {row.run.strategy for row in plan.load(name, plan.Setting("paper")).rows} == {"sequences"}
+    assert {row.run.strategy for row in plan.load(name).rows} == {"standard"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("parthasarathy2020detecting-table-1", "aff-wild2"), ("goncalves2025versatile-table-1-sentiment", "cmu-mosei")],
+)
+def test_where_the_paper_takes_the_corpus_own_split_its_protocol_does(name, kind):
+    def split(**options):
+        (found,) = {row.run.training.split for row in plan.load(name, plan.Setting(**options)).rows}
+        return found
+
+    assert split(preset="paper", kind=kind) == "official"
+    # What a person says goes before it, and of other corpora the speakers are drawn.
+    assert split(preset="paper", kind=kind, training={"split": "speaker"}) == "speaker"
+    assert split(preset="paper", kind="crema-d") == "speaker"
+    assert split(kind=kind) == "speaker"
+
+
 def test_rows_that_the_demo_makes_narrower_have_the_papers_width_at_its_size():
     rows = {row.name: row.run for row in plan.load("goncalves2022robust-figure-8", plan.Setting("paper")).rows}
     assert (rows["Baseline 2 (MulT), upscaled"].preset, rows["Baseline 2 (MulT), upscaled"].changes) == ("upscaled", {})

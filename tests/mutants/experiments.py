@@ -83,6 +83,8 @@ FAULTS = (
     _fault("a row's metric ignored", "plan.py", 'metric=row.get("metric", c.metric)', "metric=c.metric", _PLAN),
     _fault("zeros for a modality that is not there", "protocols.py", 'alone="absent",', "",
            ("tests/core/test_paper_size.py::test_goncalves2025versatile_puts_zeros_for_frames_and_leaves_out_a_modality",)),
+    _fault("Aff-Wild2 split by drawn speakers", "protocols.py", 'on={"aff-wild2": {"split": "official"}},', "",
+           ("tests/core/test_paper_size.py::test_where_the_paper_takes_the_corpus_own_split_its_protocol_does",)),
     _fault("a note of zeros where none are put", "plan.py", "any(papers.put(kind) != protocol.put(kind) for kind in takes)", "takes and papers.missing != protocol.missing",
            ("tests/core/test_paper_size.py::test_goncalves2025versatile_puts_zeros_for_frames_and_leaves_out_a_modality",)),
     _fault("a size's claims are the demo's", "gathered.py", "cell_of(row.run, corpus, seed, where).measured()", "cell_of(row.run, corpus, seed).measured()",

@@ -113,6 +113,8 @@ FAULTS = (
            "TransformerEncoder(replace(plain, learnable_residual=True))", "TransformerEncoder(plain)", (f"{_GOLDENS}::test_baseline_4",)),
     _fault("baseline 4 looks at absent frames", "unimodal_attention.py", "h, weights = encoder(x, None, present, attention)",
            "h, weights = encoder(x, None, None, attention)", (f"{_GOLDENS}::test_baseline_4",)),
+    _fault("baseline 4 always with the demo's residual", "unimodal_attention.py", "config.output_dropout, config.main_residual)",
+           "config.output_dropout)", ("tests/core/models/test_as_the_text_has_it.py::test_who_has_which_main_classifier",)),
     _fault("MulT without positions", "mult.py", "positions=True,", "positions=False,", _MULT),
     _fault("MulT remembers absent frames", "mult.py", "torch.cat(seen, 2), query_mask[query])",
            "torch.cat(seen, 2), torch.ones_like(query_mask[query]))", _MULT),

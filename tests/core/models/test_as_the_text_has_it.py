@@ -73,8 +73,13 @@ def test_who_has_which_main_classifier():
     with torch.device("meta"):
         paper, demo = MODELS["auxformer"].preset("paper"), MODELS["auxformer"].preset("demo")
         public = MODELS["auxformer"].preset("paper", variant="code")
+        alone = {name: MODELS["unimodal-attention"].preset(name) for name in ("paper", "paper-visual", "demo", "demo-visual")}
     assert (paper.main.residual, demo.main.residual, public.main.residual) == (False, True, True)
+    assert {name: model.main.residual for name, model in alone.items()} == {
+        "paper": False, "paper-visual": False, "demo": True, "demo-visual": True
+    }  # fmt: skip
     assert paper.aux.residual
+    assert all(model.aux.residual for model in alone.values())
 
 
 def test_heads_of_goncalves2025versatile_have_relu_after_each_layer_but_the_last():
