@@ -5,7 +5,7 @@ import { make, refsIn } from "../browser/elements.js"
 import { percent } from "../browser/text.js"
 import { buildAnswer, showAnswer } from "./answer.js"
 import { framesLeft } from "./grid.js"
-import { buildPresets, presetKey, pressPreset, showPresets } from "./presets.js"
+import { buildPresets, hearPreset, presetKey, pressPreset, showPresets } from "./presets.js"
 import { buildStrips, paintStrips, takeOver } from "./strips.js"
 import { movePoint, paintSurface, wireSurface } from "./surface.js"
 
@@ -34,6 +34,7 @@ export function mountBoard(parent, { report: send }) {
   return {
     send: (report) => { b.send = report },
     follow: (data) => followData(b, data),
+    press: (key) => hearPreset(b, key),
     close: () => {
       b.observer.disconnect()
       b.loading?.abort()
