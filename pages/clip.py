@@ -56,7 +56,7 @@ try:
                 with st.container(key="clip_look", gap="small"):
                     why.sentence(reasons)
                     with st.container(key="clip_player"):
-                        microscope(clip, model, result, why.lanes(reasons), why.awaited(reasons))
+                        microscope(clip, model, result, why.lanes(reasons), why.awaited([reasons], [result]))
                         # Over all that grows: a list that is open shuts where what stands before it comes, goes or moves.
                         with st.container(key="explanations_row", horizontal=True):
                             why.against(reasons)
