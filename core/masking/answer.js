@@ -104,7 +104,7 @@ export function showAnswer(b) {
     row.pinned.textContent = amount(grid, whole[i])
     row.item.classList.toggle("leads", grid.task === "classification" ? i === best : i === k)
   })
-  el.exactness.textContent = !answer ? "asking …" : isExact(b) ? "" : "≈ interpolated"
+  el.exactness.textContent = !answer ? "computing …" : isExact(b) ? "" : "≈ interpolated"
   showChips(b, k)
   showFlip(b, head, k)
   Object.assign(root.dataset, {
@@ -152,8 +152,12 @@ function showFlip(b, head, k) {
     let first = -1
     for (let share = 99; share >= 0 && first < 0; share--) if (along[share] !== along[share + 1]) first = share + 1
     b.root.dataset[`flip${axis}`] = first
+    const interpolated = verdictName(grid, along[Math.round(shares[axis])], k)
+    const now = isExact(b) ? verdictName(grid, verdictOf(grid, answerNow(b, head), k), k) : interpolated
     const sentence = first < 0 ? `at any share: ${verdictName(grid, along[0], k)}` : `below about ${percent(first / 100)}: ${verdictName(grid, along[first - 1], k)}`
-    flip.textContent = flip.title = b.state.pattern === "drawn" ? "" : sentence
+    // The colours are interpolated, and the answer beside them is not.
+    const told = now === interpolated ? sentence : `≈ ${sentence}; here ${now}`
+    flip.textContent = flip.title = b.state.pattern === "drawn" ? "" : told
   })
 }
 
