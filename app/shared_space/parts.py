@@ -28,6 +28,8 @@ _COLUMNS = {
 }  # fmt: skip
 _NEARER = "Per cent of the clips whose sound is nearer to their own picture than to another clip's; by chance it is 50."
 _MOST_DIGITS = 6
+# A dot lies on a violin of its own colour: on a dark page nothing else parts the two.
+_EDGE = {"width": 1, "color": "white"}
 _POINTS = 2000  # Beyond this many, only both ends are drawn as points.
 _ACTIONS = (Action("play", "Play", "Play the clip with its explanation"), Action("mask", "Mask", "Take frames away"))
 
@@ -184,8 +186,8 @@ def _violins(parts: list[tuple[str, pd.DataFrame]], colour: str) -> go.Figure:
         words = [f"{plain(r.clip)} {plain(label)}: {r.distance:.3f}" for r, label in zip(dots.itertuples(), labels, strict=True)]
         figure.add_scatter(
             x=shift, y=dots["distance"], mode="markers", customdata=[[clip] for clip in dots["clip"]], hovertext=words,
-            hoverinfo="text", marker={"size": 6, "color": colours, "opacity": 0.85}, showlegend=False,
-            selected={"marker": {"opacity": 1, "size": 11}}, unselected={"marker": {"opacity": 0.85}},
+            hoverinfo="text", marker={"size": 7, "color": colours, "opacity": 0.9, "line": _EDGE}, showlegend=False,
+            selected={"marker": {"opacity": 1, "size": 11}}, unselected={"marker": {"opacity": 0.9}},
         )  # fmt: skip
     return figure
 

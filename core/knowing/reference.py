@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Of development clips so many are "like what it knows", and so many not "never heard anything like it".
+# Of development clips so many are "like its training data", and so many not "never heard anything like it".
 LIKE, NEVER = 0.95, 0.999
 # Fewer clips than this say nothing of a distance.
 FEWEST = 10

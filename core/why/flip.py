@@ -98,7 +98,7 @@ class _Search:
         return ()
 
     def among(self, sets: combinations[tuple[int, ...]]) -> tuple[int, ...]:
-        """The set that turns the answer furthest, or none."""
+        """The set that changes the answer furthest, or none."""
         every = list(sets)
         margins = self.margins(every)
         place = int(margins.argmin())
