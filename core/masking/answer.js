@@ -5,7 +5,7 @@ import { classColour } from "../browser/colours.js"
 import { make } from "../browser/elements.js"
 import { percent } from "../browser/text.js"
 import { gridFits, keyOf, look, sharesOf } from "./board.js"
-import { answerAt, onNode, seenAt, verdictName, verdictOf, verdictsAlong, wholeOf } from "./grid.js"
+import { answerAt, flipOf, flipWords, onNode, seenAt, verdictName, verdictOf, verdictsAlong, wholeOf } from "./grid.js"
 
 export function buildAnswer(b) {
   const { grid, el } = b
@@ -149,15 +149,9 @@ function showFlip(b, head, k) {
     const along = verdictsAlong(grid, head, shares, axis, k)
     const { winners, flip } = b.sliders[axis]
     winners.style.background = stripes(b, along)
-    let first = -1
-    for (let share = 99; share >= 0 && first < 0; share--) if (along[share] !== along[share + 1]) first = share + 1
-    b.root.dataset[`flip${axis}`] = first
-    const interpolated = verdictName(grid, along[Math.round(shares[axis])], k)
-    const now = isExact(b) ? verdictName(grid, verdictOf(grid, answerNow(b, head), k), k) : interpolated
-    const sentence = first < 0 ? `at any share: ${verdictName(grid, along[0], k)}` : `below about ${percent(first / 100)}: ${verdictName(grid, along[first - 1], k)}`
-    // The colours are interpolated, and the answer beside them is not.
-    const told = now === interpolated ? sentence : `≈ ${sentence}; here ${now}`
-    flip.textContent = flip.title = b.state.pattern === "drawn" ? "" : told
+    b.root.dataset[`flip${axis}`] = flipOf(along)
+    const now = isExact(b) ? verdictOf(grid, answerNow(b, head), k) : along[Math.round(shares[axis])]
+    flip.textContent = flip.title = b.state.pattern === "drawn" ? "" : flipWords(grid, along, k, shares[axis], now)
   })
 }
 
