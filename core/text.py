@@ -46,8 +46,8 @@ def percent(share: float, decimals: int = 0) -> str:
 
 
 def signed(value: float, decimals: int = 2) -> str:
-    """A contribution or attribute in the format of all displays: "+0.42", "-0.10"."""
-    return f"{value:+.{decimals}f}"
+    """A contribution or an attribute as all displays write it: "+0.42", "−0.10"."""
+    return f"{value:+.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def unlike(name: str, taken: Collection[str]) -> str:

@@ -56,9 +56,8 @@ try:
                 with st.container(key="clip_look", gap="small"):
                     why.sentence(reasons)
                     with st.container(key="clip_player"):
-                        microscope(clip, model, result, why.lanes(reasons), why.awaited(reasons))
-                        # Above everything that grows: an open select box closes when an element before it appears, disappears or
-                        # moves.
+                        microscope(clip, model, result, why.lanes(reasons), why.awaited([reasons], [result]))
+                        # Over all that grows: a list that is open shuts where what stands before it comes, goes or moves.
                         with st.container(key="explanations_row", horizontal=True):
                             why.against(reasons)
                             choose.explanations(result)

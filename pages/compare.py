@@ -51,9 +51,8 @@ try:
                             why.sentence(asked, f"why_{side}", side)
                     with st.container(key="compare_player_row"):
                         models = dict(zip((a, b), found, strict=True))
-                        microscope(
-                            clip, compare.together(*found), models, why.lanes(*reasons.values()), why.awaited(*reasons.values())
-                        )
+                        room = why.awaited(list(reasons.values()), found)
+                        microscope(clip, compare.together(*found), models, why.lanes(*reasons.values()), room)
                         with st.container(key="explanations_row", horizontal=True):
                             choose.explanations(*found)
                 for side, asked in zip("AB", reasons.values(), strict=True):

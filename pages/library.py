@@ -9,7 +9,7 @@ from affectscope.app.library import parts
 from affectscope.app.verdict import heading
 
 count = len(services.models())
-heading("Library", [f"{count} {'model' if count == 1 else 'models'}", f"looking at {services.corpus_name()}"])
+heading("Library", [f"{count} {'model' if count == 1 else 'models'}", f"corpus {services.corpus_name()}"])
 st.markdown("##### Models")
 parts.drop()
 parts.arrivals()

@@ -89,7 +89,7 @@ def note(clip: services.Clip, model: str, change: Perturbation, result: services
     if not change.whole:
         before = services.result(clip, model, choose.explained(model))
         whole = notebook.answers_of(services.verdicts(before, model)[:1]) if before else {}
-        whole = {f"Untouched {head.lower()}": text for head, text in whole.items()}
+        whole = {f"Unmasked {head.lower()}": text for head, text in whole.items()}
         answers = {**whole, "Masked": removed(change), **answers}
     notebook.popover(clip, model, answers, page="masking")
 

@@ -165,9 +165,10 @@ function rowElement(row) {
   const first = make("div", "line"), second = make("div", "line faint")
   if (row.own) first.append(make("b", "own", "own"))
   first.append(make("span", "label", row.label || row.name))
-  if (row.predicted && row.right !== 1) first.append(make("span", "arrow", "→"), make("span", "predicted", row.predicted))
   if (row.right >= 0) first.append(row.right ? sign("right", "✓", "right") : sign("wrong", "✕", "wrong"))
   if (row.confidence >= 0) first.append(make("span", "share", percent(row.confidence / 1000)))
+  // On the second line both names are read whole, however narrow the list.
+  if (row.predicted && row.right !== 1) second.append(make("span", "predicted", `→ ${row.predicted}`))
   second.append(make("span", "", [row.label ? row.name : "", row.speaker, row.intensity].filter(Boolean).join(" · ") || NONE))
   words.append(first, second)
   element.append(picture(row), words)

@@ -30,17 +30,17 @@ _RELIES = {
 }
 # Promise -> warning if a model breaks it.
 _BROKEN = {
-    "repeat": "Asked the same twice, this model answers otherwise",
+    "repeat": "Asked the same twice, this model gives different answers",
     "subsets": "This model needs all its modalities, or is wrong about which it has",
     "nothing": "This model claims evidence where there is none",
     "lengths": "This model fails on clips of some lengths",
-    "absent": "What stands in place of absent frames moves this model's answer",
-    "padding": "Padding moves this model's answer",
-    "company": "Other clips of a batch move this model's answer",
-    "order": "The order of clips in a batch moves this model's answers",
+    "absent": "What fills absent frames changes this model's answer",
+    "padding": "Padding changes this model's answer",
+    "company": "Other clips in a batch change this model's answer",
+    "order": "The order of clips in a batch changes this model's answers",
     "sums": "Its attention does not sum to one",
     "attended": "Its attention falls on absent frames",
-    "asked": "Asked for its attention, this model answers otherwise",
+    "asked": "This model answers differently when asked for its attention",
     "gradients": "Its heatmaps do not follow its answer",
 }
 # Display names of the corpus's columns; "carrier" is the demo corpus's.

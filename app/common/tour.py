@@ -39,7 +39,7 @@ STEPS = (
         "masking",
         "Take frames away",
         "Press “No sound” or “No picture”, or drag a slider to the left: the bars are what the model would say with so much of "
-        "the clip missing, the upright mark what it says to all of it. Let go, and the heatmap and the lanes follow.",
+        "the clip missing, the vertical mark what it says to all of it. Let go, and the heatmap and the lanes follow.",
     ),
     Step(
         "embeddings",

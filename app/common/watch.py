@@ -131,12 +131,12 @@ def _known_view(result: services.Result, clip: services.Clip) -> dict[str, Any]:
     for name, what in (("explain", "a class"), ("map", "a heatmap"), ("matrix", "a matrix")):
         if name in asked and asked[name] not in names[name]:
             view[name] = ""
-            say.warning(f"The address names {what} that {shown(clip.title)} does not have: what is shown at first is shown.")
-    # Contribution lanes arrive after the analysis, so they are not checked.
+            say.warning(f"The address names {what} that {shown(clip.title)} does not have: the default is shown.")
+    # Contributions come after the answer.
     strange = [group for group, lane in lanes.items() if lane not in names["lanes"] and not group.startswith("contribution.")]
     if strange:
         view["sources"] = {group: lane for group, lane in view["sources"].items() if group not in strange}
-        say.warning(f"The address names a lane that {shown(clip.title)} does not have: what is shown at first is shown.")
+        say.warning(f"The address names a lane that {shown(clip.title)} does not have: the default is shown.")
     return view
 
 

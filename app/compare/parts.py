@@ -122,7 +122,7 @@ def sentence(a: services.Result, b: services.Result, truth: str | None) -> str:
     """The result of the comparison in a sentence."""
     alike = agreement(a.predictions, b.predictions)
     if "decision" not in alike:
-        return "A and B answer in other terms: what they say can be read side by side, not counted as agreement."
+        return "A and B give different kinds of answers: they can be read side by side, but agreement cannot be counted."
     first, other = (max(result.predictions["decision"].items(), key=lambda pair: pair[1]) for result in (a, b))
     if alike["decision"]:
         return f"A and B agree on {first[0]}" + (f"; the label is {truth}." if truth else ".")
@@ -147,7 +147,13 @@ def differing(a: str, b: str, at: services.Clip) -> None:
         return
     table = disagreements(first, other)
     if table is None:
-        differ.row("A and B answer in other terms, so there is nothing to count.", [], "", key="differ", look=lambda clip: None)
+        differ.row(
+            "A and B give different kinds of answers, so agreement cannot be counted.",
+            [],
+            "",
+            key="differ",
+            look=lambda clip: None,
+        )
         return
     second.seek(a, b)
     rows = table.head(_MOST)

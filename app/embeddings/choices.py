@@ -21,10 +21,11 @@ from affectscope.core.text import markdown
 _PAGE = "embeddings"
 _SHAPES_UP_TO = 6
 NOBODY, ONE_COLOUR, ONE_SHAPE = "", "-", ""
+_NEIGHBOURS = "How many neighbours count for each clip: low values show small groups, high values the overall shape."
 _SLIDERS: dict[str, tuple[str, Any, Any, Any, str]] = {
-    "perplexity": ("Perplexity", 5, 100, 1, "How many others each clip heeds: low shows small groups, high the whole."),
-    "neighbours": ("Neighbours", 2, 100, 1, "How many others each clip heeds: low shows small groups, high the whole."),
-    "min_dist": ("Least distance", 0.0, 0.99, 0.01, "How close clips may lie on the map."),
+    "perplexity": ("Perplexity", 5, 100, 1, _NEIGHBOURS),
+    "neighbours": ("Neighbours", 2, 100, 1, _NEIGHBOURS),
+    "min_dist": ("Minimum distance", 0.0, 0.99, 0.01, "How close clips may lie on the map."),
     "seed": ("Seed", 0, 20, 1, "Another seed, another map of the same vectors: what changes with it is chance."),
 }  # fmt: skip
 
@@ -146,10 +147,10 @@ def controls(of: maps.Clips, other: maps.Clips | None) -> None:
         _select("Colour", "colour", (*of.columns, ONE_COLOUR), lambda name: titles.get(name, "one colour"))
         _select("Shape", "shape", (ONE_SHAPE, *_shapes(of)), lambda name: titles.get(name, "one shape"))
         _select(
-            "Beside it",
+            "Compare with",
             "beside",
             (NOBODY, *services.models()),
-            lambda name: name or "nothing",
+            lambda name: name or "none",
             help="A second map, with the same clips chosen.",
         )
         if other is not None:
@@ -194,7 +195,7 @@ def _select(title: str, name: str, options: Sequence[str], say: Callable[[str], 
         on_change=_keep,
         args=(name, options[0], key),
         help=help and markdown(help),
-        width=136,
+        width=131,
     )
 
 

@@ -122,7 +122,7 @@ def draw(of: Clips, embedding: str, drawing: Drawing) -> jobs.Job:
 
 def _draw(vectors: np.ndarray, drawing: Drawing, path: Path, progress: jobs.Progress) -> None:
     def report(share: float) -> None:
-        progress(f"Drawing by {drawing.method}" if share else f"Finding everybody's neighbours for {drawing.method}", share)
+        progress(f"Drawing by {drawing.method}" if share else f"Finding every clip's neighbours for {drawing.method}", share)
 
     _ASIDE.draw(vectors, drawing, path, report, max(1, (os.cpu_count() or 2) // 2))
 

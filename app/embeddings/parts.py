@@ -123,7 +123,7 @@ def figures(shown: Shown) -> None:
         made.append(Figure(f"{name}, model", _text(space, style), note=note))
         made.append(Figure(f"{name}, map", _text(flat, style), note=note))
     with shown.figures:
-        row_of_figures("How well the classes part", made, key=f"figures_{shown.key}")
+        row_of_figures("How well the classes separate", made, key=f"figures_{shown.key}")
 
 
 def wait_for_better(shown: list[Shown]) -> None:
@@ -200,7 +200,7 @@ def neighbourhood(side: Side) -> None:
         else Near(services.UPLOADS, selection.clip, _own_title(selection.clip), None, ("your own clip",))
     ]
     for i, distance in maps.nearest(of, side.embedding, row, vector, _NEAR):
-        shown.append(_near(of, source, i, f"{distance:.2f} away"))
+        shown.append(_near(of, source, i, f"distance {distance:.2f}"))
     strip(
         f"Nearest in {of.model}: {side.embedding}, by Euclidean distance", shown, key=f"strip_{side.embedding}", on_clip=keep_clip
     )

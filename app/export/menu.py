@@ -32,7 +32,8 @@ def popover(
     explanation: str | None = None,
     against: str = "",
 ) -> None:
-    """The export menu; it follows the player's time, heatmap and opacity.
+    """The export menu; its content follows the player's time, heatmap and opacity. It is there before the menu is opened: what it
+    offers takes some milliseconds, and a round trip to a busy server seconds. The files are made when they are asked for.
 
     Args:
         shown: the player's content: one model's analysis, or two merged.
@@ -41,11 +42,9 @@ def popover(
         trust: returns model -> measured trust in its explanations, if requested.
         explanation, against: as in ``files.Case``.
     """
-    menu = st.popover("Export", icon=":material/download:", on_change="rerun", key="export")
-    # A fixed height: browsers position a menu when it opens, and one that grows later could leave the window.
+    menu = st.popover("Export", icon=":material/download:", key="export")
+    # The browser places a menu when it opens: one that grew as its content arrives would have no room at the window's edge.
     box = menu.container(height=_HEIGHT, border=False)
-    if not menu.open:
-        return
     case = files.Case(clip, shown, dict(models), {**session.current().view}, target, trust(), explanation, against)
     stem = Path(clip.title).stem
     with box:

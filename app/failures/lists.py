@@ -37,8 +37,8 @@ _COLUMNS = {
 # Display text of the columns by which cases can be sorted.
 _MEANING = {
     "margin": "second answer {} behind",
-    "disagreement": "heads disagree: {} of what they could",
-    "attention_entropy": "how evenly attention is spread (entropy): {} of even",
+    "disagreement": "heads disagree: {} of the maximum",
+    "attention_entropy": "how evenly attention is spread (entropy): {} of the maximum",
 }
 ERROR_ORDERS = {"worst": "Largest error first", "best": "Smallest error first"} | {
     k: ORDERS[k] for k in ("torn", "even", "focused")

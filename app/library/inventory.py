@@ -165,7 +165,7 @@ def choices(name: str, modality: str) -> dict[str, str]:
     fits, taken = fitting(modality, own.spec.inputs[modality]), own.features.get(modality, "")
     lost = [name for name in fits if any(need.set == name for need in needs(own.spec, {**own.features, modality: name}))]
     first = {taken: taken} if taken in fits else {"": "none that is known"}
-    return first | {fit: f"{fit} (not at hand)" if fit in lost else fit for fit in fits}
+    return first | {fit: f"{fit} (not available)" if fit in lost else fit for fit in fits}
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)
@@ -191,7 +191,7 @@ def news(name: str) -> str:
     if known := services.imported(name):
         lost = f" {known.entry.count:,} problems of its table are listed in its card." if known.entry.count else ""
         return f"{known.entry.clips:,} clips are on the Failures and Embeddings pages.{lost}"
-    return incompatible_features(name) or "Every page can now ask it."
+    return incompatible_features(name) or "It is ready on every page."
 
 
 def measured(name: str) -> dict[str, dict[str, float]] | None:

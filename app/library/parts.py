@@ -99,7 +99,7 @@ def _reading(arriving: inventory.Arriving) -> None:
     if job is None or job.done:
         st.rerun()
     else:
-        sheets([Sheet(arriving.called, ["Reading it, in a process of its own …"])], key=f"reading-{arriving.id}")
+        sheets([Sheet(arriving.called, ["Reading it in a separate process …"])], key=f"reading-{arriving.id}")
         st.button("Cancel", key=f"cancel-{arriving.id}", on_click=jobs.cancel, args=(job,), type="tertiary")
 
 
@@ -162,7 +162,7 @@ def models() -> list[str]:
         _measure_all(names)
         save("CSV", lambda: csv_of(table, index=False).encode(), "models.csv", key="library")
         st.caption(
-            "Choose rows to see their cards. “Held out” was measured by training; the rest on the corpus that you look at, or on "
+            "Choose rows to see their cards. “Held out” was measured by training; the rest on the selected corpus, or on "
             "the clips of an imported table."
         )
     _measuring(names)
@@ -181,7 +181,7 @@ def _measure_all(names: list[str]) -> None:
     running = job is not None and not job.done
     asked = press.button(
         f"Measure all ({len(left)})", key="measure-all", icon=":material/speed:", disabled=running,
-help="Ask every model that was not asked yet about every clip of the corpus that you look at, one after the other.",
+help="Run every model that was not measured yet on every clip of the selected corpus, one after the other.",
     )  # fmt: skip
     if asked and not running:
         inventory.measure_all(left)
@@ -267,7 +267,7 @@ def _actions(name: str) -> None:
                 "Measure",
                 key=f"measure-{name}",
                 disabled=bool(incompatible),
-                help="Ask it about every clip of the corpus that you look at.",
+                help="Run it on every clip of the selected corpus.",
                 on_click=_ask,
                 args=(name,),
             )

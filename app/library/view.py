@@ -95,7 +95,7 @@ def model_sheet(name: str) -> Sheet:
     rest = "What else its file holds"
     if card.imported or card.plugin:
         rest = "How its table was read" if card.imported else "How it was wrapped"
-    told = {"Assumed": card.assumed, "Answered by whoever read it": card.answered, rest: card.remarks}
+    told = {"Assumed": card.assumed, "Answered by the person who loaded it": card.answered, rest: card.remarks}
     sections += [Section(title, sentences=lines) for title, lines in told.items() if lines]
     if card.training:
         sections.append(Section("Training", list(card.training.items())))
@@ -106,7 +106,7 @@ def model_sheet(name: str) -> Sheet:
         sections.append(Section("What it knows", sentences=[UNKNOWN]))
     measured = inventory.measured(name)
     if measured:
-        title = "On the table's own clips" if card.imported else "On the corpus at hand"
+        title = "On the table's own clips" if card.imported else "On the selected corpus"
         left_out = f", without {count} of labels that it does not know" if (count := inventory.strange(name)) else ""
         sections.append(metrics_section(title + left_out, measured))
     sections += checking.sections(name)
@@ -150,7 +150,7 @@ def domain_section(measured: Measured) -> Section:
     who = "rendered" if measured.synthetic else "recordings of people"
     gone = f"; left out, for it has no such class: {', '.join(f'{k or _NO_LABEL} {n}' for k, n in measured.left_out.items())}"
     note = f"{who}; in brackets the {percent(0.95)} interval{gone if measured.left_out else ''}"
-    columns = ["", "Clips", METRICS["accuracy"].title, METRICS["uar"].words, ""]
+    columns = ["", "Clips", METRICS["accuracy"].title, METRICS["uar"].title, ""]
     return Section(f"Measured on {measured.name}", columns=columns, table=rows, note=note)
 
 

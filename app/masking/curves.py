@@ -28,8 +28,8 @@ _PICTURES = {"png": "PNG", "svg": "SVG"}
 
 @st.fragment
 def section(model: str) -> None:
-    """Curves of the chosen models; unmeasured ones have a button to start."""
-    st.caption("How good the models still are as more of the audio or of the visual frames go missing, over all clips.")
+    """Curves of the models chosen; those that nobody has measured wait for a press of a button."""
+    st.caption("How well the models do as more of the audio or visual frames go missing, over all clips.")
     source = services.corpus()
     names = _models(model)
     left, middle, right, last = st.columns(4)

@@ -122,7 +122,7 @@ def _write(case: Note) -> bool:
         written = replace(base, text=text, tags=tuple(map(str, tags)), page=seen.page, link=seen.link, facts=seen.facts)
         saved = notes.save(written)
     except (UserError, OSError) as error:
-        say.error(sentence_of(error) or "The note could not be written: see to the disk that it lies on.")
+        say.error(sentence_of(error) or "The note could not be written: check the disk that holds the notes.")
         return False
     st.session_state[_base(case.id)] = saved
     return True

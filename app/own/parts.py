@@ -64,7 +64,7 @@ def _who_can_look() -> str:
     chosen, others = session.current().model, services.askable()
     if chosen not in services.models() or not services.unasked(chosen) or not others:
         return chosen
-    say.toast(f"{chosen} was imported and cannot look at new clips: {others[0]} looks at yours.")
+    say.toast(f"{chosen} holds imported answers and cannot analyse new clips: {others[0]} analyses yours.")
     return others[0]
 
 
@@ -116,7 +116,7 @@ def _label(own: store.OwnClip, classes: tuple[str, ...]) -> None:
         on_change=lambda: store.relabel(own.id, st.session_state[key]),
         accept_new_options=True,
         placeholder="Choose, or write",
-        help="What you hold to be true of this clip; answers are marked right or wrong by it.",
+        help="The label that you consider true; answers are marked right or wrong by it.",
     )
 
 

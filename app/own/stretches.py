@@ -104,7 +104,7 @@ def _cut(own: store.OwnClip, chosen: tuple[float, float], track: int | None, pro
         sealed.fill(
             out,
             lambda part: stretch.cut(
-                own.original, part, *chosen, lambda done: progress("Cutting it out", done), track, remarks.append
+                own.original, part, *chosen, lambda done: progress("Cutting the stretch", done), track, remarks.append
             ),
             video=True,
         )
@@ -114,12 +114,12 @@ def _cut(own: store.OwnClip, chosen: tuple[float, float], track: int | None, pro
 
 
 def _look_over(own: store.OwnClip, progress: jobs.Progress) -> None:
-    picture = stretch.strip(own.original, own.seconds, _tiles(own), _SIDE, lambda done: progress("Looking through it", done / 2))
+    picture = stretch.strip(own.original, own.seconds, _tiles(own), _SIDE, lambda done: progress("Reading the video", done / 2))
     if picture is not None:
         data = media.frame_jpeg(picture, max(picture.shape[:2]))
         sealed.keep(_strip_path(own), data)
     count = int(min(_MOST_PEAKS, max(1, own.seconds * _PEAKS)))
-    peaks = media.loudness(own.original, count, own.seconds, lambda done: progress("Listening through it", 0.5 + done / 2))
+    peaks = media.loudness(own.original, count, own.seconds, lambda done: progress("Reading the sound", 0.5 + done / 2))
     loud = np.round(255 * np.sqrt(peaks / max(float(peaks.max(initial=0)), 1e-6))).astype(np.uint8)
     sealed.keep(_peaks_path(own), loud.tobytes())
 

@@ -38,7 +38,7 @@ function send(root, list, file) {
       begun: (request) => { line.request = request },
       moved: (share) => {
         line.fill.style.width = `${100 * share}%`
-        line.state.textContent = share < 1 ? percent(share) : "looking at it"
+        line.state.textContent = share < 1 ? percent(share) : "analysing"
       },
     })
     line.box.classList.remove("going")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pandas as pd
@@ -23,10 +24,13 @@ from affectscope.core.text import percent
 BY = {"": "every layer", "label": "one layer, by class", "outcome": "one layer, right and wrong answers"}
 _COLUMNS = {
     "stage": "Layer", "group": "Group", "clips": "Clips", "mean": "Mean distance", "low": "95 % from", "high": "95 % to",
-    "sd": "Standard deviation", "mismatched": "Mean, mismatched", "nearer": "Closer than chance",
+    "sd": "Standard deviation", "mismatched": "Mean, mismatched", "nearer": "Nearer to own picture",
 }  # fmt: skip
 _NEARER = "Per cent of the clips whose sound is nearer to their own picture than to another clip's; by chance it is 50."
-_POINTS = 2000  # Beyond this many, only the extremes are drawn as points.
+_MOST_DIGITS = 6
+# A dot lies on a violin of its own colour: on a dark page nothing else parts the two.
+_EDGE = {"width": 1, "color": "white"}
+_POINTS = 2000  # Beyond this many, only both ends are drawn as points.
 _ACTIONS = (Action("play", "Play", "Play the clip with its explanation"), Action("mask", "Mask", "Take frames away"))
 
 
@@ -106,14 +110,31 @@ def show(model: str, clips: pd.DataFrame, by: str, stage: str, top: float) -> No
 def sentence(measured: Closeness, stage: str) -> str:
     """Whether sound and picture are closer than chance, in one sentence with its numbers."""
     if measured.clips < 2:
-        return f"after {stage} there are too few clips with sound and picture to say how close the two stand."
-    stand = {1: "stand closer than chance", 0: "stand no closer than chance", -1: "stand farther apart than chance"}
+        return f"after {stage} there are too few clips with sound and picture to say how close the two are."
+    found = {
+        1: "sound and picture of a clip are closer than chance",
+        0: "sound and picture of a clip are neither closer nor farther apart than chance explains",
+        -1: "sound and picture of a clip are farther apart than chance",
+    }
+    digits = _digits(measured)
     numbers = (
-        f"mean cosine distance {measured.matched:.3f} within a clip, {measured.mismatched:.3f} between clips; "
-        f"closer by {measured.nearer:+.3f}, {percent(0.95)} interval {measured.low:+.3f} to {measured.high:+.3f}, "
+        f"mean cosine distance {measured.matched:.{digits}f} within a clip, {measured.mismatched:.{digits}f} between clips: "
+        f"{_by(measured.nearer, digits)}, {percent(0.95)} interval {_by(measured.low, digits)} to {_by(measured.high, digits)}, "
         f"n = {measured.clips} clips"
-    ).replace("-", "\N{MINUS SIGN}")
-    return f"after {stage}, sound and picture of a clip {stand[measured.verdict]} ({numbers})."
+    )
+    return f"after {stage}, {found[measured.verdict]} ({numbers})."
+
+
+def _digits(measured: Closeness) -> int:
+    """So many decimals that a bound of the interval that is not zero does not read as zero."""
+    sizes = [abs(value) for value in (measured.low, measured.high) if abs(value) >= 10.0**-_MOST_DIGITS]
+    return min(_MOST_DIGITS, max(3, *(math.ceil(-math.log10(size)) for size in sizes))) if sizes else 3
+
+
+def _by(nearer: float, digits: int) -> str:
+    """A difference in words: which way it goes is not left to a sign."""
+    size = f"{abs(nearer):.{digits}f}"
+    return size if not float(size) else f"{size} {'closer' if nearer > 0 else 'farther apart'}"
 
 
 def ends(model: str, clips: pd.DataFrame, stage: str) -> None:
@@ -165,8 +186,8 @@ def _violins(parts: list[tuple[str, pd.DataFrame]], colour: str) -> go.Figure:
         words = [f"{plain(r.clip)} {plain(label)}: {r.distance:.3f}" for r, label in zip(dots.itertuples(), labels, strict=True)]
         figure.add_scatter(
             x=shift, y=dots["distance"], mode="markers", customdata=[[clip] for clip in dots["clip"]], hovertext=words,
-            hoverinfo="text", marker={"size": 6, "color": colours, "opacity": 0.85}, showlegend=False,
-            selected={"marker": {"opacity": 1, "size": 11}}, unselected={"marker": {"opacity": 0.85}},
+            hoverinfo="text", marker={"size": 7, "color": colours, "opacity": 0.9, "line": _EDGE}, showlegend=False,
+            selected={"marker": {"opacity": 1, "size": 11}}, unselected={"marker": {"opacity": 0.9}},
         )  # fmt: skip
     return figure
 

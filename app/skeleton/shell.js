@@ -1,7 +1,9 @@
 // @ts-check
+import { holdKeys } from "../common/held.js"
 import { stepByView } from "../common/history.js"
 
 stepByView(window)
+holdKeys(window)
 
 // The shell goes, for good, when the app shows a frame of its own or the first of a page's components, or has run to its end for
 // the first time: what can be seen and pressed under it must not be covered while the rest is made.

@@ -16,6 +16,11 @@ from affectscope.core.training.recipes import recipe
 from affectscope.core.training.runs import Order
 
 SPLITS = {"speaker": "By speaker", "official": "The corpus's own"}
+_STRATEGY = "What a step sees and minimises."
+_BESIDE = (
+    f"“{beside.NAME}” keeps the shipped model as it is and fits linear classifiers beside its heads, without epochs: with some "
+    "hundred recordings this is more accurate than training (docs/real-people.md)."
+)
 BUNDLED, FOLDER, NOBODY = "The bundled clips", "A folder", "None"
 
 
@@ -56,9 +61,7 @@ def _order() -> Order:
     offered = strategies(system, preset, corpus, also)
     strategy = third.selectbox(
         "Strategy", offered, key=f"train_strategy_{own}_{offered[0]}",
-        help="What a step sees and minimises. Roads beside the heads of the shipped model are fitted at once, without epochs: of "
-        "some hundred recordings that teaches more than training (docs/real-people.md)." if beside.NAME in offered
-        else "What a step sees and minimises.",
+        help=f"{_STRATEGY} {_BESIDE}" if beside.NAME in offered else _STRATEGY,
     )  # fmt: skip
     trains = strategy != beside.NAME
     fourth, fifth, sixth, seventh, eighth = st.columns(5)
@@ -70,7 +73,12 @@ def _order() -> Order:
         key=f"train_rate_{own}", disabled=not trains,
     )  # fmt: skip
     seed = sixth.number_input(
-        "Seed", 0, 2**31 - 1, 0, key="train_seed", help="Decides which speakers are held out, first weights, and order."
+        "Seed",
+        0,
+        2**31 - 1,
+        0,
+        key="train_seed",
+        help="Decides which speakers are held out, the initial weights and the order of the clips.",
     )
     split = seventh.selectbox(
         "Split", list(SPLITS), index=list(SPLITS).index(defaults.config.split), format_func=lambda name: SPLITS[name],
@@ -90,12 +98,12 @@ def _also(corpus: str) -> str:
     bundled = {BUNDLED: services.DEMO} if corpus != services.DEMO else {}
     known = {NOBODY: ""} | bundled | {name: name for name in named}
     kind = st.radio(
-        "Joined by", [*known, FOLDER], format_func=markdown, horizontal=True, key="train_also",
-        help="Clips with sound or picture alone take part; corpora and classes are drawn evenly; labels are the first corpus's.",
+        "Additional clips", [*known, FOLDER], format_func=markdown, horizontal=True, key="train_also",
+        help="Clips with sound or picture alone count too; corpora and classes are drawn evenly; labels are the first corpus's.",
     )  # fmt: skip
     if kind in known:
         return known[kind]
-    return st.text_input("Folder that joins", key="train_also_folder", placeholder="/data/emodb").strip()
+    return st.text_input("Folder of additional clips", key="train_also_folder", placeholder="/data/emodb").strip()
 
 
 def _corpus() -> str:

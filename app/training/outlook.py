@@ -28,7 +28,7 @@ def show(order: Order) -> None:
     if remarks := forecast.remarks(corpus, split):
         say.warning(" ".join(["This corpus is small for a run.", *remarks]), icon=":material/data_alert:")
     if not order.epochs:
-        st.caption("Expected: as long as reading the clips takes; the roads themselves are fitted in seconds.")
+        st.caption("Expected: as long as reading the clips takes; the fit itself takes seconds.")
         return
     if expected(order) is None and not finished(_ask(order)):
         return
@@ -45,12 +45,12 @@ def words(order: Order, clips: dict[str, int]) -> str:
     """The duration in a sentence, and what the estimate is based on."""
     pace = forecast.pace(order, splits.split_speakers)
     if pace is None:
-        return "The time that it takes can be told after the first epoch."
+        return "The first epoch will show how long it takes."
     epochs, learnt = count(order.epochs, "epoch"), count(clips["train"], "clip")
-    more = " Clips of the corpus that joins come on top." if order.also else ""
+    more = " The additional clips come on top." if order.also else ""
     return (
         f"Expected: about {duration(pace.seconds(order.epochs, clips))} for {epochs} on {learnt}, less if it stops early. "
-        f"An estimate, based on {pace.basis}: {pace.clip:.2g} s a clip and epoch. It takes longer while the machine "
+        f"An estimate, based on {pace.basis}: {pace.clip:.2g} s per clip and epoch. It takes longer while the machine "
         f"does other work.{more}"
     )
 

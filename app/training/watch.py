@@ -87,8 +87,10 @@ def _standing(run: Run) -> None:
         share = min(1.0, max(0.0, run.share if run.history else 0.0))
         say.progress(share, doing(run, _expected(run)))
     elif run.state == "stopped":
-        kept = f"Stopped after {outlook.count(len(run.history), 'epoch')}. What these brought is kept: it can go on from there."
-        say.info(kept if run.order.epochs else "Stopped: it can be done again.")
+        kept = (
+            f"Stopped after {outlook.count(len(run.history), 'epoch')}. Their progress is kept: the run can continue from there."
+        )
+        say.info(kept if run.order.epochs else "Stopped: it can be started again.")
     elif run.state == "failed":
         say.error(run.why)
     else:
@@ -102,8 +104,8 @@ def _expected(run: Run) -> float | None:
 def _how(run: Run) -> str:
     """The result of a finished run, in a few words."""
     if not run.order.epochs:
-        return "roads were fitted beside the heads of the shipped model"
-    early = "" if len(run.history) >= run.order.epochs else ", then nothing better came"
+        return "linear classifiers were fitted beside the heads of the shipped model"
+    early = "" if len(run.history) >= run.order.epochs else ", then no further improvement"
     return f"{outlook.count(len(run.history), 'epoch')}{early}"
 
 
@@ -117,9 +119,9 @@ def doing(run: Run, expected: float | None = None) -> str:
         share = f", {percent(run.share)}" if run.share else ""
         if not run.order.epochs:
             return f"{run.stage or 'Starting'}{share}"
-        left = "the time that it takes can be told after the first epoch"
+        left = "the first epoch will show how long it takes"
         if expected is not None:
-            left = f"about {outlook.duration(expected)} in all, by the estimate; the first epoch will tell better"
+            left = f"about {outlook.duration(expected)} in all; the first epoch will make the estimate better"
         return f"{run.stage or 'Starting'}{share}: {left}"
     seconds = run.seconds_left
     left = "" if seconds is None else f", at most {outlook.duration(seconds)} to go"
@@ -198,7 +200,7 @@ def _result(run: Run) -> None:
 
 def _papers(run: Run) -> None:
     with st.expander("Log, and the same from a terminal", expanded=run.state == "failed"):
-        st.code("\n".join(run.log) or "Nothing was said yet.", language=None, wrap_lines=True)
+        st.code("\n".join(run.log) or "The log is still empty.", language=None, wrap_lines=True)
         words = ["affectscope", *run.order.arguments(run.checkpoint), "--resume"]
         st.code(shlex.join(words), language=None, wrap_lines=True)
         st.caption(f"Started {time.strftime('%Y-%m-%d %H:%M', time.localtime(run.queued))}.")

@@ -46,7 +46,7 @@ def chip(
         _downloads(asked)
     elif _wanted(asked):
         if not ready:
-            _draw(asked, {"stage": "Waiting for why", "share": 0.0, "failed": False})
+            _draw(asked, {"stage": "Waiting for the explanation", "share": 0.0, "failed": False})
             return
         _start(asked)
         asking.ask(asked)

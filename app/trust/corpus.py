@@ -53,7 +53,7 @@ def view(model: str) -> None:
 def _offer(model: str, source: Corpus, clips: int, which: str, path: Path) -> None:
     job = jobs.find(_id(path))
     if job is None:
-        say.caption("Each clip takes some 15 seconds on two cores, and each further method about five; slow ones take minutes.")
+        say.caption("Each clip takes about 15 seconds on two cores, and each further method about five; slow ones take minutes.")
         if press.button("Measure", key=f"trust-measure-{path.stem}", type="primary"):
             job = jobs.ensure(_id(path), partial(_measure, model, source, clips, which, path), "corpus")
             st.rerun()

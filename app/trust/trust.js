@@ -23,7 +23,7 @@ function draw(root, data) {
   }
   const [first] = data.rows
   if (!first) {
-    root.replaceChildren(make("p", "waits", "There is no map here whose trust could be measured."))
+    root.replaceChildren(make("p", "waits", "There is no map here to measure."))
     return
   }
   root.replaceChildren(line(first), fold(data.rows))

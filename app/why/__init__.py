@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from affectscope.app.common.component import component
 from affectscope.app.common.save import save
 from affectscope.app.why import asking
 from affectscope.core.errors import UserError
+from affectscope.core.models.base import ModelSpec
 from affectscope.core.text import shown
 from affectscope.core.timeline.lanes import head_title
 from affectscope.core.why.words import NOUNS, noun
@@ -96,17 +98,30 @@ def lanes(*asked: asking.Asked | None) -> str:
     return asking.lanes_url(known, sided=len(asked) > 1)
 
 
-def awaited(*asked: asking.Asked | None) -> dict[str, str]:
-    """Group -> title of those lanes, for which the player reserves space; empty if they will not come."""
+def awaited(asked: Sequence[asking.Asked | None], results: Sequence[services.Result]) -> dict[str, str]:
+    """Group -> title of those lanes, for which the player keeps room; nothing where they will not come.
+
+    Args:
+        results: what the models of ``asked`` say of the clip.
+    """
     known = [question for question in asked if question is not None]
     if any(asking.refused(question) for question in known):
         return {}
     titles: dict[str, str] = {}
-    for side, question in zip("AB", asked, strict=False):
-        for modality in services.spec(question.model).inputs if question else ():
+    for side, question, result in zip("AB", asked, results, strict=False):
+        spec = services.spec(question.model) if question else None
+        for modality in [name for name in spec.inputs if name not in _lacking(result, spec)] if spec else ():
             group, title = modality, f"{noun(modality).capitalize()} contribution"
             titles |= {f"{side}.{group}": f"{side}: {title}"} if len(asked) > 1 else {group: title}
     return titles
+
+
+def _lacking(result: services.Result, spec: ModelSpec) -> set[str]:
+    """The modalities that the clip does not have, and that get no lane."""
+    if result.familiar.known:
+        return set(spec.inputs) - set(result.familiar.levels)
+    alone = {head: modalities[0] for head, modalities in spec.modalities.items() if len(modalities) == 1}
+    return {modality for head, modality in alone.items() if not result.evidence.get(head, True)}
 
 
 def dialog(corpus: str, clip: str, model: str, target: str) -> None:

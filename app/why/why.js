@@ -211,7 +211,7 @@ function when(root, why, h) {
   const values = why.moments[OPEN.measure]
   const most = Math.max(...Object.values(values).flatMap((rows) => rows[h].map(Math.abs)), 1e-9)
   for (const [name, rows] of Object.entries(values)) box.append(strip(why, name, rows[h], most, h))
-  if (h === 0 && why.flip?.windows.length) box.append(make("p", "note", "Framed: what turns the answer when all of it is taken away."))
+  if (h === 0 && why.flip?.windows.length) box.append(make("p", "note", "Framed: with all of it taken away, the answer changes."))
   return box
 }
 
@@ -229,7 +229,7 @@ function strip(why, name, values, most, h) {
     cell.style.flexGrow = String(edges[w + 1] - edges[w])
     cell.style.setProperty("--much", `${Math.round((100 * Math.abs(value)) / most)}%`)
     const there = frames[name][w] ? signed(value) : "no frame"
-    cell.title = `${clock(edges[w])}–${clock(edges[w + 1])} s: ${there}${gone.has(w) ? ", turns the answer" : ""}`
+    cell.title = `${clock(edges[w])}–${clock(edges[w + 1])} s: ${there}${gone.has(w) ? ", changes the answer" : ""}`
     cells.append(cell)
   })
   row.append(make("span", "label", nounOf(why, name)), cells, make("span", "value", signed(values[best])))

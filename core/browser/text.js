@@ -8,5 +8,5 @@ export function percent(share, decimals = 0) {
 
 /** @type {(value: number, decimals?: number) => string} */
 export function signed(value, decimals = 2) {
-  return `${value < 0 ? "" : "+"}${value.toFixed(decimals)}`
+  return `${value < 0 ? "" : "+"}${value.toFixed(decimals)}`.replace("-", "\u2212")
 }

@@ -107,7 +107,7 @@ def each_clip(
     sets = given_for(corpus, spec, checkpoint.sets)
     packed = packed_for(corpus, {m: sets[m] for m in spec.inputs if m in sets})
     for done, clip in enumerate(map(str, corpus.table.index)):
-        progress(f"Asking about clip {done + 1} of {len(corpus.table)}", done / len(corpus.table))
+        progress(f"Analysing clip {done + 1} of {len(corpus.table)}", done / len(corpus.table))
         try:
             given, duration = _packed(packed, clip) or read_streams(corpus, clip, store, sets)
         except UserError as error:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Quantiles of the development clips' distances below which a clip is "like" the training data, or not "never" seen.
+# Of development clips so many are "like its training data", and so many not "never heard anything like it".
 LIKE, NEVER = 0.95, 0.999
 # Minimum number of clips for a distance.
 FEWEST = 10

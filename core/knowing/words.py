@@ -9,11 +9,11 @@ from typing import Any
 
 from affectscope.core.knowing.knowing import ABSENT, LIKE, NEVER, UNLIKE
 
-_LIKE, _UNLIKE = "like what it knows", "unlike what it knows"
+_LIKE, _UNLIKE = "like its training data", "unlike its training data"
 _NEVER = {"audio": "never heard anything like it", "visual": "never seen anything like it"}
 _NEVER_ANY = "never met anything like it"
 _CALLED = {"audio": "sound", "visual": "picture"}
-UNKNOWN = "This checkpoint carries no statistics of its training: it cannot say what it knows."
+UNKNOWN = "This checkpoint carries no statistics of its training data: how similar a clip is to them is unknown."
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Familiar:
             for m in self.guessed
         ]
         if "decision" in self.fits_none:
-            sentences.append("None of its classes speaks up: what is felt here may be something that the model has no class for.")
+            sentences.append("No class stands out as usual: the emotion here may be one that the model has no class for.")
         return tuple(sentences)
 
     def to_json(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import { classColour } from "../browser/colours.js"
 import { make } from "../browser/elements.js"
 import { percent } from "../browser/text.js"
 import { gridFits, keyOf, look, sharesOf } from "./board.js"
-import { answerAt, onNode, seenAt, verdictName, verdictOf, verdictsAlong, wholeOf } from "./grid.js"
+import { answerAt, flipOf, flipWords, onNode, seenAt, verdictName, verdictOf, verdictsAlong, wholeOf } from "./grid.js"
 
 export function buildAnswer(b) {
   const { grid, el } = b
@@ -104,7 +104,7 @@ export function showAnswer(b) {
     row.pinned.textContent = amount(grid, whole[i])
     row.item.classList.toggle("leads", grid.task === "classification" ? i === best : i === k)
   })
-  el.exactness.textContent = !answer ? "asking …" : isExact(b) ? "" : "≈ interpolated"
+  el.exactness.textContent = !answer ? "computing …" : isExact(b) ? "" : "≈ interpolated"
   showChips(b, k)
   showFlip(b, head, k)
   Object.assign(root.dataset, {
@@ -149,11 +149,9 @@ function showFlip(b, head, k) {
     const along = verdictsAlong(grid, head, shares, axis, k)
     const { winners, flip } = b.sliders[axis]
     winners.style.background = stripes(b, along)
-    let first = -1
-    for (let share = 99; share >= 0 && first < 0; share--) if (along[share] !== along[share + 1]) first = share + 1
-    b.root.dataset[`flip${axis}`] = first
-    const sentence = first < 0 ? `at any share: ${verdictName(grid, along[0], k)}` : `below about ${percent(first / 100)}: ${verdictName(grid, along[first - 1], k)}`
-    flip.textContent = flip.title = b.state.pattern === "drawn" ? "" : sentence
+    b.root.dataset[`flip${axis}`] = flipOf(along)
+    const now = isExact(b) ? verdictOf(grid, answerNow(b, head), k) : along[Math.round(shares[axis])]
+    flip.textContent = flip.title = b.state.pattern === "drawn" ? "" : flipWords(grid, along, k, shares[axis], now)
   })
 }
 

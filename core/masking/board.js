@@ -5,7 +5,7 @@ import { make, refsIn } from "../browser/elements.js"
 import { percent } from "../browser/text.js"
 import { buildAnswer, showAnswer } from "./answer.js"
 import { framesLeft } from "./grid.js"
-import { buildPresets, presetKey, pressPreset, showPresets } from "./presets.js"
+import { buildPresets, hearPreset, presetKey, pressPreset, showPresets } from "./presets.js"
 import { buildStrips, paintStrips, takeOver } from "./strips.js"
 import { movePoint, paintSurface, wireSurface } from "./surface.js"
 
@@ -34,6 +34,7 @@ export function mountBoard(parent, { report: send }) {
   return {
     send: (report) => { b.send = report },
     follow: (data) => followData(b, data),
+    press: (key) => hearPreset(b, key),
     close: () => {
       b.observer.disconnect()
       b.loading?.abort()
@@ -227,7 +228,7 @@ function followHand(b) {
   b.root.classList.toggle("off", off)
   el.status.textContent = gridFits(b)
     ? state.pattern === "drawn" ? "Frames drawn by hand: the surface shows frames that go at random." : ""
-    : "Asking the model at every share of audio and visual frames …"
+    : "Computing the answer at every share of audio and visual frames …"
   b.root.dataset.keep = b.grid.modalities.map((modality, i) => `${modality}:${shares[i]}`).join(",")
   b.root.dataset.pattern = state.pattern
   cancelAnimationFrame(b.frame)

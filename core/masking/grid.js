@@ -1,6 +1,7 @@
 // @ts-check
 // The answers that the server reckoned once, and what lies between them. Shares are whole percents, a list in the axes' order.
 
+import { percent } from "../browser/text.js"
 import { cell } from "../player/timeline.js"
 
 /**
@@ -86,6 +87,23 @@ export function verdictsAlong(grid, head, shares, axis, k) {
     at[axis] = share
     return verdictOf(grid, answerAt(grid, head, at), k)
   })
+}
+
+// The percent below which the verdict is another one than above it, looking down from all; -1 where it never changes.
+/** @type {(along: number[]) => number} */
+export function flipOf(along) {
+  for (let share = 99; share >= 0; share--) if (along[share] !== along[share + 1]) return share + 1
+  return -1
+}
+
+// The same in words. What lies between the nodes is interpolated: ``now``, the exact verdict at ``share``, may be another one.
+/** @type {(grid: Grid, along: number[], k: number, share: number, now: number) => string} */
+export function flipWords(grid, along, k, share, now) {
+  const first = flipOf(along)
+  const agrees = now === along[Math.round(share)]
+  const where = first < 0 ? "at any share" : `below ${agrees ? "about " : ""}${percent(first / 100)}`
+  const said = `${where}: ${verdictName(grid, along[Math.max(0, first - 1)], k)}`
+  return agrees ? said : `≈ ${said}; here ${verdictName(grid, now, k)}`
 }
 
 // Of ``count`` frames, how many stay; core/perturbation.py reckons the same.

@@ -2,6 +2,7 @@
 // The states that one press brings about: nothing of one modality, or all of everything.
 
 import { make } from "../browser/elements.js"
+import { combined, idle } from "../browser/keys.js"
 import { moveTo } from "./board.js"
 
 // None of the player's own: both are on one page, and hear every key.
@@ -40,14 +41,18 @@ export function showPresets(b, shares) {
 // As the player's keys: they count when the focus is on the board or, where it is the only one, nowhere in particular, but
 // never while somebody chooses or types.
 export function presetKey(b, event) {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return
+  if (event.defaultPrevented || combined(event)) return
   const target = event.composedPath()[0]
-  const idle = !b.options.alone && (target === document.body || target.matches?.("section[tabindex], [data-testid=stMain], [data-testid=stApp]"))
-  if (!idle && !event.composedPath().includes(b.root)) return
+  if ((b.options.alone || !idle(target)) && !event.composedPath().includes(b.root)) return
   if (target.matches?.("select, input[type=number]")) return
-  // What is pressed before the answers are there is done once they are.
-  if (!b.grid) b.early.push(event.key)
-  else if (pressPreset(b, event.key)) event.preventDefault()
+  if (hearPreset(b, event.key)) event.preventDefault()
+}
+
+/** Whether a key was done; what is pressed before the answers are there is done once they are. */
+export function hearPreset(b, key) {
+  if (b.grid) return pressPreset(b, key)
+  b.early.push(key)
+  return false
 }
 
 /** Whether there is such a preset. */

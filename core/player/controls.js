@@ -2,6 +2,7 @@
 // Buttons, sliders, keys and the pointer on the lanes: everything that changes the view or the time.
 
 import { make } from "../browser/elements.js"
+import { combined, idle } from "../browser/keys.js"
 import { percent } from "../browser/text.js"
 import { commonTitle, toX, withoutShared } from "./lanes.js"
 import { showLegend } from "./legends.js"
@@ -127,10 +128,9 @@ function closeHelp(p) {
 
 // Keys count when the focus is in the player or nowhere in particular, never while someone types or walks a table.
 function handleKey(p, event) {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return
+  if (event.defaultPrevented || combined(event)) return
   const target = event.composedPath()[0]
   const inside = event.composedPath().includes(p.root)
-  const idle = target === document.body || target.matches?.("section[tabindex], [data-testid=stMain], [data-testid=stApp]")
   const pressed = target.matches?.("button, a, summary")
   if (event.key === "Escape" && p.el.keys.open) {
     event.preventDefault()
@@ -141,15 +141,20 @@ function handleKey(p, event) {
     present(p, false)
     return
   }
-  if (!inside && !idle && !pressed) return
+  if (!inside && !idle(target) && !pressed) return
   if (target.matches?.("select, input[type=text]")) return
   const walks = event.key.startsWith("Arrow") || ["Home", "End"].includes(event.key)
   const native = pressed && (["Space", "Enter"].includes(event.code) || (walks && !inside))
   const slides = target.matches?.("input[type=range]") && walks
   if (native || slides) return
-  if (!keyAction(p, event.key)) return
-  event.preventDefault()
-  withLanes(p, () => keyAction(p, event.key)?.())
+  if (pressKey(p, event.key)) event.preventDefault()
+}
+
+/** Do what a key does, and say whether it does anything. */
+export function pressKey(p, key) {
+  if (!keyAction(p, key)) return false
+  withLanes(p, () => keyAction(p, key)?.())
+  return true
 }
 
 // What is pressed before the lanes are there is done once they are.

@@ -45,7 +45,7 @@ export function sidesOf(values) {
 function contributionItems(lane) {
   const turns = lane.values.subarray(lane.times.length).some(Boolean)
   const both = [legendItem(FOR_COLOUR, "for"), legendItem(AGAINST_COLOUR, "against")]
-  return turns ? [...both, legendItem("", "without it the answer turns", "swatch framed")] : both
+  return turns ? [...both, legendItem("", "without it the answer changes", "swatch framed")] : both
 }
 
 // Beside a lane's name, where the lane has one colour.

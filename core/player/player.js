@@ -139,7 +139,7 @@ async function openReasons(p, url) {
 }
 
 function joinReasons(p) {
-  p.timeline = withReasons(p.own, p.reasons ?? awaited(p.own, p.options.awaited))
+  p.timeline = withReasons(p.own, p.reasons ?? awaited(p.options.awaited))
 }
 
 function notify(p, notices) {

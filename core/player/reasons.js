@@ -9,11 +9,11 @@ export const FOR_COLOUR = "#4393c3"
 export const AGAINST_COLOUR = "#d95f02"
 const [FOR, AGAINST] = [[0x43, 0x93, 0xc3], [0xd9, 0x5f, 0x02]]
 
-// What is lost without each window, as bars up and down from zero; what turns the answer is framed.
+// What is lost without each window, as bars up and down from zero; what changes the answer is framed.
 export function paintContribution(p, context, lane, width, height, toX) {
   if (!lane.times.length) {
     context.fillStyle = p.theme.faint
-    context.fillText("The model is being asked …", 4, height / 2 + 3.5)
+    context.fillText("The model is running …", 4, height / 2 + 3.5)
     return
   }
   const [away, gone] = [seriesOf(lane, 0), seriesOf(lane, 1)]
@@ -84,21 +84,17 @@ export function reasonAt(lane, i) {
   const columns = lane.times.length
   const values = lane.series.map((_, k) => lane.values[k * columns + i])
   if (Number.isNaN(values[0])) return "–"
-  if (lane.kind === "contribution") return `${signed(values[0])}${values[1] ? ", turns it" : ""}`
+  if (lane.kind === "contribution") return `${signed(values[0])}${values[1] ? ", changes it" : ""}`
   const best = values.reduce((a, value, k) => (Math.abs(value) > Math.abs(values[a]) ? k : a), 0)
   if (values[best] === 0) return "–"
   return lane.series.length > 1 ? lane.series[best] : values[best] < 0 ? "against" : "for"
 }
 
 // What stands where contributions will, so that nothing below them moves when they come: a row for each group, as high as theirs.
-export function awaited(timeline, titles) {
-  const absent = (group) => {
-    const own = timeline.lanes.filter((lane) => lane.group === group && lane.kind === "weights")
-    return own.length > 0 && own.every((lane) => lane.values.every(Number.isNaN))
-  }
-  const groups = Object.entries(titles ?? {}).filter(([group]) => !absent(group))
-  const nothing = { kind: "contribution", series: ["taken away", "turns the answer"], times: new Float32Array(), values: new Float32Array() }
-  return { lanes: groups.map(([group, title]) => ({ ...nothing, id: `awaited.${group}`, group, title, note: "The model is being asked." })) }
+export function awaited(titles) {
+  const groups = Object.entries(titles ?? {})
+  const nothing = { kind: "contribution", series: ["taken away", "changes the answer"], times: new Float32Array(), values: new Float32Array() }
+  return { lanes: groups.map(([group, title]) => ({ ...nothing, id: `awaited.${group}`, group, title, note: "The model is running." })) }
 }
 
 // With lanes and events that came later: contributions beside the attention of their modality, where there is any.

@@ -129,7 +129,7 @@ def build_matrices(streams: Mapping[str, Stream], output: ModelOutput, spec: Mod
         # More would not fit on a screen, and would take long to send.
         weights, query_times, key_times = shrunk(weights, query.times, key.times, MATRIX_SIDE)
         scaled = 255 * weights / weights.amax((1, 2), keepdim=True).clamp(min=1e-12)
-        title = f"{attention.query.capitalize()} frames look at {attention.key} frames"
+        title = f"{attention.query.capitalize()} → {attention.key} attention"
         values = scaled.round().to(torch.uint8).flatten(1).numpy()
         matrices.append(
             Matrix(

@@ -131,18 +131,18 @@ def remarks(corpus: Corpus, split: pd.Series) -> list[str]:
     if by_class is not None and len(by_class) and by_class.min() < FEW_CLASS_CLIPS:
         of_each = f"{by_class.min()}" if by_class.min() == by_class.max() else f"{by_class.min()} to {by_class.max()}"
         found.append(
-            f"Few clips to learn from: {clips['train']}, {of_each} of each class (fewest: {by_class.idxmin()}). Below some "
-            f"{FEW_CLASS_CLIPS} of a class, what is learnt is mostly these clips."
+            f"Few clips to learn from: {clips['train']}, {of_each} of each class (fewest: {by_class.idxmin()}). With "
+            f"fewer than {FEW_CLASS_CLIPS} of a class, a model mostly memorises them."
         )
     elif by_class is None and clips["train"] < FEW_CLIPS:
-        found.append(f"Few clips to learn from: {clips['train']}. Below some {FEW_CLIPS}, what is learnt is mostly these clips.")
+        found.append(f"Few clips to learn from: {clips['train']}. With fewer than {FEW_CLIPS}, a model mostly memorises them.")
     tested, speakers = clips["test"], _speakers(corpus.table[split == "test"])
     few_speakers = speakers is not None and speakers < FEW_SPEAKERS
     if few_speakers or tested < FEW_TESTED:
         who = "" if speakers is None else f" of {speakers} {'speaker' if speakers == 1 else 'speakers'}"
         found.append(
-            f"It is tested on {tested} {'clip' if tested == 1 else 'clips'}{who}: one clip more or less moves the accuracy by "
-            f"{100 / max(1, tested):.0f} points, and other people may be read quite differently."
+            f"It is tested on {tested} {'clip' if tested == 1 else 'clips'}{who}: a single clip changes the accuracy by "
+            f"{100 / max(1, tested):.0f} points, and on other people it may be quite different."
         )
     return found
 

@@ -98,7 +98,7 @@ class _Search:
         return ()
 
     def among(self, sets: combinations[tuple[int, ...]]) -> tuple[int, ...]:
-        """The set that flips the prediction furthest; empty if none does."""
+        """The set that changes the answer furthest, or none."""
         every = list(sets)
         margins = self.margins(every)
         place = int(margins.argmin())

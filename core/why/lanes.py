@@ -14,7 +14,7 @@ from affectscope.core.timeline.timeline import Lane, Timeline
 from affectscope.core.why.why import Why
 from affectscope.core.why.words import noun
 
-SERIES = ("taken away", "turns the answer")
+SERIES = ("taken away", "changes the answer")
 
 
 def lanes(why: Why) -> tuple[Lane, ...]:
@@ -34,7 +34,7 @@ def lanes(why: Why) -> tuple[Lane, ...]:
             turns = [float(h == 0 and (modality, w) in gone) for w in range(len(middles))]
             note = (
                 f"What the {why.unit} loses, {_title(head)}, when each window of the {noun(modality)} is taken away. A frame "
-                "marks the smallest change that turns the answer."
+                "marks the fewest windows without which the answer changes."
             )
             title = f"{noun(modality).capitalize()} contribution, {_title(head)}"
             values = np.stack([away, turns]).astype(np.float32)

@@ -23,7 +23,7 @@ class Table:
 
 
 def tables(why: Why, every: bool = False) -> tuple[Table, ...]:
-    """Which modality, by head; when; what in the sound; where in the face; what speaks for the label; what flips the prediction.
+    """Which modality, by head; when, what in the sound, where in the face, what speaks for the label, what changes the answer.
 
     Args:
         every: include every head, as in files; default: the decision only, except for modalities.
@@ -103,7 +103,7 @@ def _flip(why: Why) -> list[Table]:
     rows = tuple((noun(m), _span(why, w)) for m, w in why.flip.windows)
     after = ", ".join(f"{shown(name)} {percent(p)}" for name, p in zip(why.labels, why.flip.after, strict=True))
     size = "the smallest change" if why.flip.smallest else "the smallest change found"
-    return [Table(f"What would turn the answer: {size} (then {after})", ("gone", "window"), rows)]
+    return [Table(f"What would change the answer: {size} (then {after})", ("gone", "window"), rows)]
 
 
 def _span(of: Why | ForLabel, window: int) -> str:

@@ -171,10 +171,10 @@ def test_what_is_read_of_an_address_is_written_and_read_again_alike(query: dict[
         ("model", "The address names a model that is not here: demo is shown."),
         ("corpus", "The address names a corpus that is not here: demo is shown."),
         ("clip", "The address names a clip that is not here: first is shown."),
-        ("explain", "The address names a class that first does not have: what is shown at first is shown."),
-        ("map", "The address names a heatmap that first does not have: what is shown at first is shown."),
-        ("matrix", "The address names a matrix that first does not have: what is shown at first is shown."),
-        ("lane.audio", "The address names a lane that first does not have: what is shown at first is shown."),
+        ("explain", "The address names a class that first does not have: the default is shown."),
+        ("map", "The address names a heatmap that first does not have: the default is shown."),
+        ("matrix", "The address names a matrix that first does not have: the default is shown."),
+        ("lane.audio", "The address names a lane that first does not have: the default is shown."),
     ],
 )
 def test_what_the_address_names_and_is_not_here_gets_a_sentence_and_the_default(

@@ -77,8 +77,8 @@ def test_a_model_that_cannot_be_read_is_not_checked_and_says_so(page, tmp_path):
     ("where", "broken", "sentence"),
     [
         ("clip", "gradients", "Its heatmaps do not follow its answer"),
-        ("masking", "absent", "What stands in place of absent frames moves this model's answer"),
-        ("embeddings", "company", "Other clips of a batch move this model's answer"),
+        ("masking", "absent", "What fills absent frames changes this model's answer"),
+        ("embeddings", "company", "Other clips in a batch change this model's answer"),
     ],
 )
 def test_a_page_says_what_it_relies_on_and_is_broken(app, where, broken, sentence):

@@ -31,6 +31,13 @@ def test_first_clip_opens_by_itself(app) -> None:
     assert player_data(app)["options"]["explained"] == {"av": "happiness", "visual": "happiness"}
 
 
+def test_what_the_export_menu_offers_is_there_before_it_is_opened(app) -> None:
+    app.run()
+    assert {"One page (HTML)", "Annotated video (MP4)"} <= {button.label for button in app.button}
+    saved = [json.loads(e.proto.json)["label"] for e in app.get("bidi_component") if '"wide": true' in e.proto.json]
+    assert saved == ["Picture at 0.000 s (PNG)", "Lanes (CSV)"]
+
+
 def test_link_opens_the_same_view(app) -> None:
     for name, value in {"corpus": "demo", "clip": "second", "explain": "fear", "t": "0.4", "head": "2"}.items():
         app.query_params[name] = value

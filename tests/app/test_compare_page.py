@@ -135,7 +135,7 @@ def test_classes_and_attributes_stand_side_by_side(two) -> None:
     two.run()
     assert not two.exception
     a, b = (side for side in shown(two, "verdicts") if side["verdicts"])
-    assert a["sentence"].startswith("A and B answer in other terms")
+    assert a["sentence"].startswith("A and B give different kinds of answers")
     assert [(card["label"], card["differs"]) for card in b["verdicts"]] == [("arousal +0.25", False)] * 2
 
 
@@ -192,7 +192,7 @@ def test_the_clips_on_which_they_differ_stand_in_a_row(two) -> None:
 def test_what_cannot_be_counted_is_said_in_the_row(two) -> None:
     two.query_params["o.compare.with"] = "values"
     two.run()
-    assert shown(two, "offer")[0]["title"] == "A and B answer in other terms, so there is nothing to count."
+    assert shown(two, "offer")[0]["title"] == "A and B give different kinds of answers, so agreement cannot be counted."
 
 
 def test_a_single_checkpoint_gets_one_sentence(app) -> None:

@@ -128,7 +128,7 @@ def test_neighbours_of_the_selected_clip(page) -> None:
     page.run()
     strip = component(page, "clips")
     assert [clip["id"] for clip in strip["clips"]] == ["third", "fourth", "first", "second"]
-    assert strip["clips"][1]["lines"] == ["happiness", "2.00 away"]
+    assert strip["clips"][1]["lines"] == ["happiness", "distance 2.00"]
 
 
 def test_a_model_without_vectors_is_one_sentence(app, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,8 +219,8 @@ def test_shared_space_shows_both_ends(page, monkeypatch: pytest.MonkeyPatch) -> 
     (line,) = [t.value for t in app.text if t.value.startswith("demo:")]
     # Own pairs point the same way, those of two clips at a right angle: the difference is 1 for both, without any spread.
     assert line.replace("\N{NO-BREAK SPACE}", " ") == (
-        "demo: after layer 1, sound and picture of a clip stand closer than chance (mean cosine distance 0.000 within a clip, "
-        "1.000 between clips; closer by +1.000, 95 % interval +1.000 to +1.000, n = 2 clips)."
+        "demo: after layer 1, sound and picture of a clip are closer than chance (mean cosine distance 0.000 within a clip, "
+        "1.000 between clips: 1.000 closer, 95 % interval 1.000 closer to 1.000 closer, n = 2 clips)."
     )
 
 

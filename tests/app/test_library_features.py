@@ -63,7 +63,7 @@ def test_what_a_person_chooses_holds_for_the_terminal_too(public, tmp_path: Path
     public.run()
     box = choice(public, "Audio")
     assert box.value == "wav2vec2"
-    assert set(box.options) == {"wav2vec2 (not at hand)", "convnext-audio (not at hand)", "mine"}
+    assert set(box.options) == {"wav2vec2 (not available)", "convnext-audio (not available)", "mine"}
     box.set_value("mine").run()
     assert not public.exception
     assert checkpoints.load(tmp_path / "public.safetensors").sets["audio"] == "mine"

@@ -27,7 +27,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             if model == "bad":
                 raise UserError("It reads no clip.")
             while model == "slow" and not go.wait(0.01):
-                progress("Asking about clip 2 of 3", 1 / 3)
+                progress("Analysing clip 2 of 3", 1 / 3)
 
         return jobs.ensure(f"ask-{model}", work, "corpus")
 

@@ -90,7 +90,7 @@ def test_the_time_and_a_small_corpus_are_told_before_a_run_begins(train) -> None
     ), captions
     (warning,) = (warning.value for warning in train.warning)
     assert warning.startswith("This corpus is small for a run. Few clips to learn from: 1, 0 to 1 of each class")
-    assert "It is tested on 1 clip of 1 speaker: one clip more or less moves the accuracy by 100 points" in warning
+    assert "It is tested on 1 clip of 1 speaker: a single clip changes the accuracy by 100 points" in warning
     of(train, "number_input", "Epochs, at most").set_value(3).run()
     assert any(caption.value.startswith("Expected: about 12 s for 3 epochs") for caption in train.caption)
 
@@ -158,7 +158,7 @@ def test_a_finished_run_is_a_model_and_shows_its_curves(train) -> None:
     train.run()
     assert not train.exception
     assert services.models()["done"] == folder / "done.safetensors"
-    assert train.success[0].value.startswith("Done: 3 epochs, then nothing better came.")
+    assert train.success[0].value.startswith("Done: 3 epochs, then no further improvement.")
     assert "rendered faces" in train.warning[0].value
     assert len(train.get("plotly_chart")) == 2
     words = "3 epochs; training loss from 2.000 to 1.200; the best is epoch 2 with a development loss of 1.700 and accuracy 0.50."
@@ -201,9 +201,9 @@ def test_the_curves_are_the_history() -> None:
 
 def test_a_run_says_what_it_does_and_how_long_it_will_take() -> None:
     run = Run("a", Path("a"), ORDER, "running", stage="Reading clips", share=0.4)
-    assert watch.doing(run) == "Reading clips, 40\N{NO-BREAK SPACE}%: the time that it takes can be told after the first epoch"
+    assert watch.doing(run) == "Reading clips, 40\N{NO-BREAK SPACE}%: the first epoch will show how long it takes"
     doing = watch.doing(run, 150.0).replace("\N{NO-BREAK SPACE}", " ")
-    assert doing.endswith("40 %: about 2 min in all, by the estimate; the first epoch will tell better")
+    assert doing.endswith("40 %: about 2 min in all; the first epoch will make the estimate better")
     run = Run("a", Path("a"), ORDER, "running", history=HISTORY, pace=100.0)
     assert watch.doing(run) == "Epoch 3 of 4, at most 2 min to go"
     assert [outlook.duration(s) for s in (0.2, 89, 90, 6000, 7500)] == ["1 s", "89 s", "2 min", "1 h 40 min", "2 h 5 min"]
@@ -218,7 +218,7 @@ def test_corpora_that_join_offer_the_roads_first_and_then_there_are_no_epochs(tr
     assert not of(train, "number_input", "Epochs, at most").disabled
     train.radio[0].set_value("A folder").run()
     of(train, "text_input", "Folder on the machine that runs the app").set_value("/people").run()
-    of(train, "radio", "Joined by").set_value("The bundled clips").run()
+    of(train, "radio", "Additional clips").set_value("The bundled clips").run()
     assert of(train, "selectbox", "Strategy").value == "roads beside"
     assert of(train, "number_input", "Epochs, at most").disabled
     of(train, "button", "Start training").click().run()
@@ -230,6 +230,6 @@ def test_corpora_that_join_offer_the_roads_first_and_then_there_are_no_epochs(tr
     (run.folder / f"{run.id}.safetensors").touch()
     finished = runs.read(run.folder)
     assert finished
-    assert watch._how(finished) == "roads were fitted beside the heads of the shipped model"
+    assert watch._how(finished) == "linear classifiers were fitted beside the heads of the shipped model"
     of(train, "selectbox", "Strategy").select("standard").run()
     assert not of(train, "number_input", "Epochs, at most").disabled

@@ -14,6 +14,7 @@ from affectscope.app.export import files as export
 from affectscope.app.serving import lending
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.errors import UserError
+from affectscope.core.knowing.words import Familiar
 from affectscope.core.timeline.timeline import Timeline
 from affectscope.core.why.why import Why
 from tests.app import fake
@@ -98,6 +99,20 @@ def test_the_player_keeps_room_for_the_lanes_until_they_are_refused(app) -> None
         assert job.wait(20)
     app.run()
     assert options(app)["awaited"] == {}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"evidence": {"av": True, "audio": False, "visual": True}},
+        {"familiar": Familiar(True, {"visual": 0.4}, {"visual": 0})},
+    ],
+)
+def test_no_room_is_kept_for_what_the_clip_does_not_have(app, monkeypatch: pytest.MonkeyPatch, told: dict) -> None:
+    analyze = FakeAnalyzer.analyze
+    monkeypatch.setattr(FakeAnalyzer, "analyze", lambda self, *args, **how: replace(analyze(self, *args, **how), **told))
+    app.run()
+    assert options(app)["awaited"] == {"visual": "Picture contribution"}
 
 
 def test_what_is_chosen_stands_over_what_grows(app) -> None:

@@ -86,7 +86,7 @@ def test_legend_isolates_a_class(page: Page, app_url: str) -> None:
 
 def test_point_tells_its_facts_and_plays(page: Page, app_url: str) -> None:
     root = open_map(page, app_url)
-    expect(page.locator("dl[aria-label='How well the classes part']")).to_be_visible(timeout=READY)
+    expect(page.locator("dl[aria-label='How well the classes separate']")).to_be_visible(timeout=READY)
     x, y = where(root, "held_s2026_00005")
     page.mouse.move(x, y)
     expect(root).to_have_attribute("data-hover", "held_s2026_00005")
@@ -112,7 +112,7 @@ def test_tsne_replaces_pca_and_keeps_the_page_alive(page: Page, app_url: str) ->
     expect(root).to_have_attribute("data-map", re.compile("/fused/t-SNE"), timeout=READY)
     expect(root).to_have_attribute("data-points", "48")
     expect(page).to_have_url(re.compile("embeddings.map=t-SNE"))
-    take(page, "Beside it", "auxformer")
+    take(page, "Compare with", "auxformer")
     second = shown(page, 1)
     root.locator(".legend button[data-value=anger]").click()
     expect(second).to_have_attribute("data-selected", "8", timeout=READY)

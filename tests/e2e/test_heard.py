@@ -88,6 +88,23 @@ def test_a_clip_is_played_by_a_press_before_its_lanes_are_there(hasty: Page, app
     hasty.wait_for_function("root => root.querySelector('video').ended", arg=root.element_handle(), timeout=PATIENCE)
 
 
+def test_keys_count_before_any_script_of_the_player_runs(hasty: Page, app_url: str) -> None:
+    hasty.goto(app_url, wait_until="domcontentloaded")
+    for key in ("l", "m", "h"):
+        hasty.keyboard.press(key)
+    assert not hasty.locator(".player").count()
+    root = ready(hasty)
+    for ref, on in (("loop", "true"), ("mute", "true"), ("heat", "false")):
+        expect(root.locator(f"[data-ref={ref}]")).to_have_attribute("aria-pressed", on)
+
+
+def test_a_preset_counts_before_any_script_of_the_board_runs(hasty: Page, app_url: str) -> None:
+    hasty.goto(f"{app_url}/masking", wait_until="domcontentloaded")
+    hasty.keyboard.press("i")
+    assert not hasty.locator(".board").count()
+    expect(hasty.locator(".board")).to_have_attribute("data-keep", "audio:100,visual:0", timeout=PATIENCE)
+
+
 def test_the_recorder_opens(hasty: Page, app_url: str) -> None:
     presses(hasty, ".own [data-ref=record]")
     hasty.goto(app_url)

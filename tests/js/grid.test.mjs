@@ -24,6 +24,17 @@ test("on a node the answer is the node's", () => {
   assert.equal(grid.onNode(GRID, [50, 99]), false)
 })
 
+test("where it changes is said, and where what is exact is another answer", () => {
+  const along = Array.from({ length: 101 }, (_, share) => Number(share < 28))
+  assert.equal(grid.flipOf(along), 28)
+  assert.equal(grid.flipWords(GRID, along, 0, 60, 0), "below about 28\u00a0%: joy")
+  assert.equal(grid.flipWords(GRID, along, 0, 25, 0), "≈ below 28\u00a0%: joy; here anger")
+  const same = along.map(() => 1)
+  assert.equal(grid.flipOf(same), -1)
+  assert.equal(grid.flipWords(GRID, same, 0, 60, 1), "at any share: joy")
+  assert.equal(grid.flipWords(GRID, same, 0, 60, 0), "≈ at any share: joy; here anger")
+})
+
 test("between nodes it lies between theirs", () => {
   near(grid.answerAt(GRID, "decision", [25, 75]), [175 / 300, 125 / 300])
   near(grid.answerAt(GRID, "decision", [10, 0]), [10 / 300, 290 / 300])

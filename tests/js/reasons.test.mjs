@@ -15,14 +15,12 @@ test("contributions join beside the attention of their modality", () => {
   assert.equal(withReasons(timeline, null), timeline)
 })
 
-test("what will come has its room, and what is not in the clip has none", () => {
-  const there = { ...weights("av", "visual"), values: [0.5, NaN] }
-  const absent = { ...weights("aa", "audio"), values: [NaN, NaN] }
-  const timeline = { lanes: [there, absent] }
-  const waiting = awaited(timeline, { audio: "Sound contribution", visual: "Picture contribution" })
+test("what will come has its room", () => {
+  const timeline = { lanes: [weights("av", "visual"), weights("aa", "audio")] }
+  const waiting = awaited({ visual: "Picture contribution" })
   assert.deepEqual(withReasons(timeline, waiting).lanes.map((lane) => lane.id), ["av", "awaited.visual", "aa"])
   assert.equal(waiting.lanes[0].kind, "contribution")
-  assert.deepEqual(awaited(timeline, undefined).lanes, [])
+  assert.deepEqual(awaited(undefined).lanes, [])
 })
 
 test("without attention they come after the wave", () => {
@@ -32,9 +30,9 @@ test("without attention they come after the wave", () => {
 })
 
 test("a moment's reason in words", () => {
-  const lane = { kind: "contribution", series: ["taken away", "turns the answer"], times: [0.1, 0.4], values: [0.5, -0.25, 1, 0] }
-  assert.equal(reasonAt(lane, 0), "+0.50, turns it")
-  assert.equal(reasonAt(lane, 1), "-0.25")
+  const lane = { kind: "contribution", series: ["taken away", "changes the answer"], times: [0.1, 0.4], values: [0.5, -0.25, 1, 0] }
+  assert.equal(reasonAt(lane, 0), "+0.50, changes it")
+  assert.equal(reasonAt(lane, 1), "\u22120.25")
   const map = { kind: "map", series: ["loudness", "pitch"], times: [0.1, 0.4, 0.6], values: [0.1, 0, NaN, -0.3, 0, NaN] }
   assert.equal(reasonAt(map, 0), "pitch")
   assert.equal(reasonAt(map, 1), "–")

@@ -127,11 +127,11 @@ def test_a_model_without_statistics_says_that_it_does_not_know():
 def test_words_by_level():
     familiar = of_clip({"audio": 4.0, "visual": 0.5, "text": float("nan")}, {"audio": 2, "visual": 0, "text": -1}, [], [], [])
     assert familiar.of(["audio"]) == "never heard anything like it"
-    assert familiar.of(["visual"]) == "like what it knows"
+    assert familiar.of(["visual"]) == "like its training data"
     assert familiar.of(["audio", "visual"]) == "never heard anything like it"
     assert familiar.of(["text"]) == ""
     some = of_clip({"audio": 1.5, "visual": 0.5}, {"audio": 1, "visual": 0}, [], [], ["decision"])
-    assert some.of(["audio", "visual"]) == "unlike what it knows (sound)"
+    assert some.of(["audio", "visual"]) == "unlike its training data (sound)"
     assert "no class for" in some.sentences[0]
     assert Familiar.of_json(json.loads(json.dumps(familiar.to_json()))) == familiar
     assert Familiar.of_json({"known": True}) == Familiar.of_json(None) == Familiar()

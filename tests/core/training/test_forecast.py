@@ -57,7 +57,7 @@ def test_small_corpora_are_told_with_their_numbers() -> None:
     split = pd.Series(["train"] * 45 + ["test"] * 5, small.table.index)
     few, tested = remarks(small, split)
     assert few.startswith("Few clips to learn from: 45, 5 to 40 of each class (fewest: fear).")
-    assert tested.startswith("It is tested on 5 clips of 1 speaker: one clip more or less moves the accuracy by 20 points")
+    assert tested.startswith("It is tested on 5 clips of 1 speaker: a single clip changes the accuracy by 20 points")
 
 
 def test_a_corpus_that_is_large_enough_is_not_warned_of() -> None:
@@ -70,5 +70,5 @@ def test_a_corpus_that_is_large_enough_is_not_warned_of() -> None:
 def test_a_corpus_of_attributes_and_without_speakers_has_its_own_words() -> None:
     bare = Corpus("made-up", Path(), pd.DataFrame({"arousal": [0.1] * 150}), ())
     few, tested = remarks(bare, pd.Series(["train"] * 140 + ["test"] * 10, bare.table.index))
-    assert few.startswith("Few clips to learn from: 140. Below some 200")
-    assert tested.startswith("It is tested on 10 clips: one clip more or less moves the accuracy by 10 points")
+    assert few.startswith("Few clips to learn from: 140. With fewer than 200")
+    assert tested.startswith("It is tested on 10 clips: a single clip changes the accuracy by 10 points")

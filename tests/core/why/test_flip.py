@@ -1,4 +1,4 @@
-"""The smallest change that turns the answer, against trying everything."""
+"""The smallest change that changes the answer, against trying everything."""
 
 from itertools import combinations
 from types import TracebackType
@@ -17,7 +17,7 @@ from tests.core.why.small import Config, Small, clip, question
 
 
 def everything(subject) -> tuple[int, set]:
-    """The size of the smallest set of windows that turns the answer, and all sets of that size that do, by trying all."""
+    """The size of the smallest set of windows that changes the answer, and all sets of that size that do, by trying all."""
     windows = [(m, w) for m in subject.modalities for w in np.flatnonzero(subject.windows(m).any(1))]
     place = subject.checkpoint.spec.labels.index(subject.explained)
     wins = subject.whole[0].argmax() == place

@@ -36,7 +36,7 @@ def test_each_head_that_draws_on_a_modality_has_a_lane() -> None:
     assert list(found) == ["contribution.audio.decision", "contribution.audio.av", "contribution.visual.decision"]
     first, head, picture = found.values()
     assert first.values.tolist() == [[1.0, -0.5, 0.0, 0.25], [1.0, 0.0, 0.0, 0.0]]
-    # What turns the answer is the decision's alone.
+    # What changes the answer is the decision's alone.
     assert head.values[1].tolist() == [0.0] * 4
     assert np.isnan(picture.values[0, 3])
     assert picture.values[1].tolist() == [0.0, 1.0, 0.0, 0.0]
@@ -75,7 +75,7 @@ def test_tables_of_every_head_say_heads_by_their_titles_and_what_would_turn_the_
     assert found["Audio-visual: when (log-odds of anger)"].rows[0][1] == "+0.50"
     assert [row[0] for row in found["Which modality (log-odds of anger)"].rows] == ["Decision", "Audio-visual"]
     assert found["Audio-visual: where in the face (log-odds of anger)"].columns[-1] == "of the audio-visual heatmap"
-    (turns,) = [table for title, table in found.items() if title.startswith("What would turn the answer")]
+    (turns,) = [table for title, table in found.items() if title.startswith("What would change the answer")]
     assert turns.rows == (("sound", "0–0.25 s"), ("picture", "0.25–0.5 s"))
     assert "the smallest change found (then anger 40" in turns.title
     assert len(tables(made())) == len(tables(made(), every=True)) - 2

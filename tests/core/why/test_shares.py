@@ -94,7 +94,7 @@ def test_over_some_clips_of_a_corpus(tmp_path):
     stages: list[str] = []
     table, broken = over_corpus(checkpoint, some, store, orders=1, progress=lambda stage, share: stages.append(stage))
     assert broken == []
-    assert stages == ["Asking about clip 1 of 2", "Asking about clip 2 of 2"]
+    assert stages == ["Analysing clip 1 of 2", "Analysing clip 2 of 2"]
     assert table["correct"].tolist() == (table["label"] == table["predicted"]).tolist()
     np.testing.assert_allclose(table["share_audio"] + table["share_visual"], 1)
     np.testing.assert_allclose(table["mm_shap_audio"] + table["mm_shap_visual"], 1)

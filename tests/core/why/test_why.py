@@ -119,7 +119,7 @@ def numbers(content, path=()):
         return
     if path[:1] == ("spectrum",) and path[1:2] not in ((), ("windows",), ("gap",)):
         return
-    # A window of what turns the answer is its start and end in a table.
+    # A window of what changes the answer is its start and end in a table.
     if path[:2] == ("flip", "windows"):
         return
     if isinstance(content, dict | list):
