@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from affectscope.core.corpora import Truth
 
 # Part of every analysis's key: raise it whenever a lane is added or drawn differently.
-LANES_VERSION = 4
+LANES_VERSION = 5
 MATRIX_SIDE = 600
 _HEAD_TITLES = {"av": "Audio-visual", "all": "All modalities", "decision": "Decision"}
 ATTENTION_TITLES = {
