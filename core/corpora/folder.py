@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from affectscope.core.corpora.base import Corpus
+from affectscope.core.corpora.footers import footer, left_out
 from affectscope.core.corpora.readers import READERS, Options, Reader
 from affectscope.core.corpora.tables import (
     columns_of,
@@ -30,7 +31,7 @@ from affectscope.core.corpora.tables import (
 )
 from affectscope.core.errors import UserError
 from affectscope.core.media.kinds import MEDIA
-from affectscope.core.models.labels import NOUNS
+from affectscope.core.models.labels import NOUNS, noun
 
 _CLIP = ("clip", "path", "file", "filename", "file_name", "name", "id", "video", "audio")
 _OTHER = {
@@ -257,6 +258,9 @@ def _of_table(file: Path, files: list[str], remarks: list[str], mapped: Mapping[
     if "label" not in own and mapped.get("label") != NONE and _is_unclear(raw, own, key):
         raise UserError(f"{file.name} has no column called label, emotion or class: {_offer('label', raw)}.")
     _check_classes(file, raw, own.get("label", ""), mapped)
+    if count := footer(list(raw[key]), list(raw[own["label"]]) if own.get("label") in raw else ()):
+        remarks.append(left_out(list(raw[key])[-count:]))
+        raw = raw[:-count]
     raw = once(raw, key, file, remarks)
     places = raw[lower["path"]] if "path" in lower and lower["path"] != key else pd.Series(raw.index, raw.index)
     table = pd.DataFrame(index=pd.Index(_ids(list(raw.index)), name="clip"))
@@ -335,8 +339,8 @@ def _offer(name: str, raw: pd.DataFrame) -> str:
 
 def _say_nouns(table: pd.DataFrame, remarks: list[str]) -> None:
     """Labels by their nouns, as the models here have them; others stay as they are."""
-    nouns = {label: NOUNS.get(label.strip().lower(), label) for label in table["label"].unique()}
-    nouns |= {label: label.strip().lower() for label in nouns if label.strip().lower() in NOUNS.values()}
+    known = set(NOUNS.values())
+    nouns = {label: noun(label) if noun(label) in known else label for label in table["label"].unique()}
     changed = {old: new for old, new in nouns.items() if old != new}
     if changed:
         table["label"] = table["label"].map(nouns)

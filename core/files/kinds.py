@@ -93,6 +93,23 @@ def fault_of(head: bytes) -> str:
     return "is damaged or no checkpoint: download it again, or copy it again from where it was made"
 
 
+def is_something_else(head: bytes) -> str:
+    """Why a file that begins so is no table in text, to follow its name; empty where it may be one."""
+    begin = head.lstrip(_BLANK)
+    if begin.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer and not the table itself: run `git lfs pull` where it came from, or download it again"
+    if begin.lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "is a web page and no table: download it again, by the address of the file itself"
+    if head.startswith(b"PAR1"):
+        return "is a Parquet file: let its name end in .parquet"
+    if head.startswith(_ZIP):
+        return "is a spreadsheet or an archive: save it as CSV, or unpack it, and choose the CSV"
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        return "is a spreadsheet: save it as CSV"
+    packed = next((fault for magic, fault in _OTHERS.items() if head.startswith(magic) and "unpack" in fault), "")
+    return packed.replace("the checkpoint inside", "the table inside")
+
+
 def _is_table(head: bytes) -> bool:
     """Whether its first two lines have as many cells as each other, by one of the signs that part them."""
     first, *rest = head.decode(errors="ignore").splitlines() or [""]

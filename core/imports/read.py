@@ -104,6 +104,13 @@ class Table:
             rows = np.stack([self.numbers(name) for name in names], 1).astype(np.float32)
         return [None if np.isnan(row).all() else row for row in rows]
 
+    def shorten(self, count: int) -> None:
+        """Keep the first ``count`` rows."""
+        self.columns = {
+            name: cells[:count] if isinstance(cells, list) else cells.slice(0, count) for name, cells in self.columns.items()
+        }
+        self.rows = self.rows[:count]
+
     def cut_short(self, name: str) -> bool:
         """Whether its lists leave numbers out, as NumPy and PyTorch print long ones."""
         cells = self.columns[name]
@@ -172,6 +179,9 @@ def _csv(path: Path, name: str) -> Table:
                 raise _too_much(name)
             if not any(cell.strip() for cell in line):
                 continue
+            if not cells and not problems and len(line) == len(header) + 1 and line[-1].strip():
+                # R's write.table gives its row names no heading.
+                header = ["", *header]
             if len(line) != len(header):
                 problems.append(Problem(row, f"{len(line)} cells under {len(header)} columns"))
                 continue
@@ -181,8 +191,7 @@ def _csv(path: Path, name: str) -> Table:
         raise UserError(f"{name} cannot be read as CSV: write it again, with pandas' to_csv for one.") from error
     finally:
         csv.field_size_limit(before)
-    columns = dict(zip(header, map(list, zip(*cells, strict=True)), strict=True)) if cells else {}
-    columns = {k: v for k, v in columns.items() if k}
+    columns = _by_name(header, [list(column) for column in zip(*cells, strict=True)]) if cells else {}
     notes = list(text.notes)
     commas = frozenset(name for name, cells in columns.items() if csvtext.decimal_comma(cells))
     if commas:
@@ -207,8 +216,13 @@ def _parquet(path: Path, name: str) -> Table:
         table = file.read()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UserError(f"{name} cannot be read as Parquet: it is damaged or of another kind, write it again.") from error
-    columns = {column: _plain(table.column(i)) for i, column in enumerate(header) if column}
+    columns = _by_name(header, [_plain(table.column(i)) for i in range(len(header))])
     return Table(name, columns, list(range(1, table.num_rows + 1)))
+
+
+def _by_name(header: Sequence[str], columns: Sequence[Any]) -> dict[str, Any]:
+    """Columns by their names; of those without one the first, which may name the rows."""
+    return {name: columns[header.index(name)] for name in dict.fromkeys(header)}
 
 
 def _header(names: Sequence[str], file: str) -> list[str]:
