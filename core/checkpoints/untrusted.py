@@ -201,6 +201,10 @@ def _warm() -> None:
     """Have everything imported that reading takes: it counts as what the process has, and torch writes caches as it begins."""
     import torch
 
+    # What is read of strangers' files has no say in what is compiled beside the sources.
+    import affectscope.core.checkpoints.foreign
+    import affectscope.core.checkpoints.plugged
+    import affectscope.core.checkpoints.saved  # noqa: F401
     from affectscope.core.checkpoints.state import fill, try_out
     from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 
