@@ -21,7 +21,7 @@ _BROWSER_SOUND = {"aac", "mp3", "mp3float", None}
 _TELLING = {"mp4", "matroska", "avi", "wav", "asf", "flv", "flac"}
 _OFF = 0.5
 # Raise it whenever files that are not plain are read otherwise.
-_READING = 2
+_READING = 3
 
 
 @dataclass(frozen=True)

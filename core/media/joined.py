@@ -1,7 +1,7 @@
 """Files that hold another one behind their end, as `cat a b` makes them: where a demuxer ends, the bytes need not.
 
-Of FLV and FLAC the headers inside are left out, which makes one stream of all parts. Of other formats it is told how much was not
-read.
+Of FLV, FLAC and NUT the headers inside are left out, which makes one stream of all parts. Of other formats it is told how much
+was not read.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ _FLV_SIZE = 13
 # "fLaC" and the first of its blocks of metadata, which is 34 bytes long.
 _FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 _FLAC_MARK, _FLAC_BLOCK = 4, 4
+# What a file begins with, and nothing else in it: read as frames, it makes two that are none.
+_NUT = b"nut/multimedia container\0"
 # What stands behind the last packet besides: indices, tags, covers.
 _USUAL = 0.25
 # How a file begins, by format, of those whose demuxers end before it.
@@ -119,7 +121,14 @@ def _flac_headers(content: mmap.mmap) -> Iterator[tuple[int, int]]:
             yield found.start(), end
 
 
-_HEADERS = {"flv": _flv_headers, "flac": _flac_headers}
+def _nut_headers(content: mmap.mmap) -> Iterator[tuple[int, int]]:
+    place = content.find(_NUT, 1)
+    while place > 0:
+        yield place, place + len(_NUT)
+        place = content.find(_NUT, place + 1)
+
+
+_HEADERS = {"flv": _flv_headers, "flac": _flac_headers, "nut": _nut_headers}
 
 
 def unread(path: Path, formats: set[str], last: int) -> float:
