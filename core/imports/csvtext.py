@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from affectscope.core.corpora.headers import above, cells, delimiter
 from affectscope.core.corpora.tables import decoded
-from affectscope.core.errors import UserError
-from affectscope.core.files.kinds import HEAD, is_something_else
 from affectscope.core.text import shown
 
-DELIMITERS = ",;\t|"
-# How many lines before the header may be none of it.
-_MOST_ABOVE = 10
 # What Excel writes in the first line, and reads, so that nobody has to guess.
 _EXCEL = re.compile(r'^"?sep=(.)"?\s*$', re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][+-]?\d+)?")
@@ -46,45 +40,15 @@ def parse(path: Path, name: str) -> Text:
         UserError: when it is no text.
     """
     notes: list[str] = []
-    raw = path.read_bytes()
-    if what := is_something_else(raw[:HEAD]):
-        raise UserError(f"{name} {what}.")
     # Blank lines before the header are none of it.
-    text = decoded(raw, name, notes, "save it as CSV in UTF-8").lstrip("\r\n")
+    text = decoded(path.read_bytes(), name, notes, "save it as CSV in UTF-8").lstrip("\r\n")
     first, _, rest = text.partition("\n")
     if named := _EXCEL.match(first):
-        return Text(_cells(rest, named[1]), tuple(notes))
-    above, text = _above(text)
-    if above:
-        notes.append(f"What stands above the header was left out: {shown(above[0])}{' …' if len(above) > 1 else ''}.")
-    return Text(_cells(text, _delimiter(text.partition("\n")[0])), tuple(notes))
-
-
-def _above(text: str) -> tuple[list[str], str]:
-    """Titles and comments, which are cut into fewer cells than what follows them; and the text from its header on."""
-    lines = text.split("\n", _MOST_ABOVE + 1)
-    for at, line in enumerate(lines[:_MOST_ABOVE]):
-        following = next((other for other in lines[at + 1 : -1] if other.strip() and not other.startswith("#")), "")
-        header = _delimiter(following)
-        fewer = _count(line, header) < _count(following, header)
-        whole = header in DELIMITERS and max(_count(line, delimiter) for delimiter in DELIMITERS) < 2
-        if not (fewer and (whole or line.startswith("#"))):
-            return [other for other in lines[:at] if other.strip()], "\n".join(lines[at:])
-    return [], text
-
-
-def _cells(text: str, delimiter: str) -> Iterator[list[str]]:
-    return csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=delimiter == " ")
-
-
-def _delimiter(header: str) -> str:
-    """What cuts the header into most cells, a blank only where nothing else does; a separator within quotes cuts nothing."""
-    best = max(DELIMITERS, key=lambda delimiter: _count(header, delimiter))
-    return best if _count(header, best) > 1 else " "
-
-
-def _count(line: str, delimiter: str) -> int:
-    return len(next(csv.reader([line], delimiter=delimiter), []))
+        return Text(cells(rest, named[1]), tuple(notes))
+    titles, text = above(text)
+    if titles:
+        notes.append(f"What stands above the header was left out: {shown(titles[0])}{' …' if len(titles) > 1 else ''}.")
+    return Text(cells(text, delimiter(text.partition("\n")[0])), tuple(notes))
 
 
 def number(text: str, comma: bool = False) -> float:

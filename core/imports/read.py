@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from affectscope.core.corpora.headers import have_names
 from affectscope.core.errors import UserError
 from affectscope.core.files.kinds import TABLES
 from affectscope.core.imports import csvtext
@@ -172,25 +173,21 @@ def _csv(path: Path, name: str) -> Table:
     try:
         text = csvtext.parse(path, name)
         header = _header(next(text.lines, []), name)
-        cells: list[list[str]] = []
-        rows, problems = [], []
+        lines: list[tuple[int, list[str]]] = []
         for row, line in enumerate(text.lines, 1):
             if row > MOST_ROWS or row * len(header) > MOST_VALUES:
                 raise _too_much(name)
-            if not any(cell.strip() for cell in line):
-                continue
-            if not cells and not problems and len(line) == len(header) + 1 and line[-1].strip():
-                # R's write.table gives its row names no heading.
-                header = ["", *header]
-            if len(line) != len(header):
-                problems.append(Problem(row, f"{len(line)} cells under {len(header)} columns"))
-                continue
-            cells.append(line)
-            rows.append(row)
+            if any(cell.strip() for cell in line):
+                lines.append((row, line))
     except (csv.Error, OSError) as error:
         raise UserError(f"{name} cannot be read as CSV: write it again, with pandas' to_csv for one.") from error
     finally:
         csv.field_size_limit(before)
+    if have_names(len(header), [line for _, line in lines]):
+        header = ["", *header]
+    good = [(row, line) for row, line in lines if len(line) == len(header)]
+    rows, cells = [row for row, _ in good], [line for _, line in good]
+    problems = [Problem(row, f"{len(line)} cells under {len(header)} columns") for row, line in lines if len(line) != len(header)]
     columns = _by_name(header, [list(column) for column in zip(*cells, strict=True)]) if cells else {}
     notes = list(text.notes)
     commas = frozenset(name for name, cells in columns.items() if csvtext.decimal_comma(cells))
