@@ -220,7 +220,7 @@ def _row(file: Path, path: Path, folder: Path, task: str, remarks: list[str]) ->
     if task == "expr":
         places = table[CLASS][there[:, 0]].astype(int).to_numpy()
         counts = np.bincount(places, minlength=len(names))
-        most = np.flatnonzero(counts == counts.max()) if len(places) else []
+        most = np.flatnonzero((counts == counts.max()) & (counts > 0))
         row["label"] = ":".join(names[place] for place in most)
         row |= {
             f"share {name}": count / len(places) if len(places) else np.nan for name, count in zip(names, counts, strict=True)
