@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from affectscope.core.checkpoints.parts import whole
 from affectscope.core.checkpoints.state import check_labels, check_sizes, fill, try_out
 from affectscope.core.errors import UserError
 from affectscope.core.files.kinds import HEAD, fault_of
-from affectscope.core.files.tensors import read_weights
+from affectscope.core.files.tensors import SUFFIXES, read_weights
 from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 from affectscope.core.models.base import MODELS, AVModel
 from affectscope.core.models.mult import MulT, MulTConfig
@@ -175,7 +176,9 @@ def ask(path: Path, layout: str = "", wanted: str = "") -> Draft:
     except UserError as error:
         raise UserError(f"{name} cannot be read as {chosen}: {error}") from error
     except Exception as error:
-        todo = "choose another layout" if layout else "it is incomplete, or of a version that differs"
+        other = recognise(content.state.keys()) if layout else ""
+        todo = f"by its keys it is of {other}, choose that" if other not in ("", layout) else "choose another layout"
+        todo = todo if layout else "it is incomplete, or of a version that differs"
         raise UserError(
             f"{name} does not hold the tensors of {chosen}: {shown(str(error))} is missing or misshapen; {todo}."
         ) from error
@@ -245,11 +248,31 @@ def _of_folder(path: Path, files: list[Path], wanted: str) -> Contents:
     if len(candidates) > 1:
         listed = ", ".join(shown(file.name) for file in candidates)
         raise UserError(f"{name} holds several models: choose one of its files ({listed}).")
+    if not candidates and not faults:
+        _check_inside(path)
     if not candidates:
         raise faults[0] if faults else UnknownLayout(f"{name} holds no checkpoint of a known layout ({', '.join(LAYOUTS)}).")
     ((file, content),) = candidates.items()
     rest = tuple(shown(other.name) for other in files if other != file)
     return Contents(content.state, content.places, (*content.left_out, *rest))
+
+
+def _check_inside(path: Path) -> None:
+    """Raises:
+    UserError: where a folder holds no weights of any layout itself.
+    """
+    name = shown(path.name)
+    if (path / "saved_model.pb").exists():
+        raise UserError(f"{name} holds a model of TensorFlow: choose one that PyTorch wrote.")
+    if any(file.is_file() and not file.name.startswith(".") and _may_be_weights(file) for file in path.iterdir()):
+        return
+    inside = (file for near in ("*/*", "*/*/*") for file in sorted(path.glob(near)) if file.suffix.lower() in SUFFIXES)
+    deeper = next((file for file in islice(inside, _MOST_FILES) if file.is_file() and _may_be_weights(file)), None)
+    if deeper is not None:
+        raise UserError(
+            f"{name} itself holds no weights, but {shown(str(deeper.relative_to(path)))} in it may: choose that file."
+        )
+    raise UserError(f"{name} holds no file with weights: choose the file, or the folder, that does.")
 
 
 def _of_shards(path: Path, files: list[Path], shards: Sequence[Path], wanted: str) -> Contents:

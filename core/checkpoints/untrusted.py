@@ -200,6 +200,10 @@ def _warm() -> None:
     """Import everything that reading needs before the limits are set, because it counts as memory, and torch writes caches."""
     import torch
 
+    # What is read of strangers' files has no say in what is compiled beside the sources.
+    import affectscope.core.checkpoints.foreign
+    import affectscope.core.checkpoints.plugged
+    import affectscope.core.checkpoints.saved  # noqa: F401
     from affectscope.core.checkpoints.state import fill, try_out
     from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 

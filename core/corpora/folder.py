@@ -10,17 +10,18 @@ that it has none. Without a table the clips are unlabelled, or labelled by their
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from affectscope.core.corpora.base import Corpus
+from affectscope.core.corpora.doubts import beyond_range, of_several, split_of, unread_labels
+from affectscope.core.corpora.finding import places
+from affectscope.core.corpora.footers import footer, left_out
 from affectscope.core.corpora.readers import READERS, Options, Reader
 from affectscope.core.corpora.tables import (
     columns_of,
-    folded,
-    is_sound,
     matched,
     media_paths,
     numbers,
@@ -29,7 +30,7 @@ from affectscope.core.corpora.tables import (
 )
 from affectscope.core.errors import UserError
 from affectscope.core.media.kinds import MEDIA
-from affectscope.core.models.labels import NOUNS
+from affectscope.core.models.labels import NOUNS, noun
 
 _CLIP = ("clip", "path", "file", "filename", "file_name", "name", "id", "video", "audio")
 _OTHER = {
@@ -43,8 +44,8 @@ NONE = "none"
 _LISTED = 20
 _SUFFIXES = (".csv", ".tsv", ".txt")
 _SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
-# Placeholders that programs write for a missing label.
-_NOBODY_KNOWS = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "null", "nat"))
+# What programs write where there is no label.
+_NOBODY_KNOWS = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "null", "nat", "?", "xxx", "[]"))
 
 
 def recognises(path: Path) -> bool:
@@ -78,6 +79,12 @@ def read(path: Path, options: Options) -> Corpus:
     else:
         table = _of_table(file, files, remarks, mapped)
     _unite(table, remarks)
+    if not table["label"].any():
+        unread_labels(root, remarks)
+    if "split" in table and file is None:
+        remarks.append("The sets are those that the folders name.")
+    of_several(table["label"], remarks)
+    beyond_range(table, remarks)
     if options["names"] == "nouns":
         _say_nouns(table, remarks)
     if table.empty:
@@ -158,8 +165,8 @@ def _unlike_ours(root: Path, files: list[str], mapped: Mapping[str, str], remark
 def _naming(raw: pd.DataFrame, files: list[str]) -> str:
     """The column most of whose cells are names of existing media."""
     for column in map(str, raw.columns):
-        places = _places(raw[column], files)
-        if len(places) and sum(map(bool, places)) > len(places) / 2 and raw[column].nunique() > len(raw) / 2:
+        found = places(raw[column], files)
+        if len(found) and sum(map(bool, found)) > len(found) / 2 and raw[column].nunique() > len(raw) / 2:
             return column
     return ""
 
@@ -183,8 +190,13 @@ def _unite(table: pd.DataFrame, remarks: list[str]) -> None:
 
 def _by_folder(files: list[str]) -> pd.DataFrame:
     folders = [Path(place).parent.name for place in files]
+    splits = [split_of(place) for place in files]
+    parted = len({*splits} - {""}) > 1 and all(split or "/" not in place for split, place in zip(splits, files, strict=True))
+    if parted:
+        folders = ["" if split_of(f"{folder}/") else folder for folder in folders]
     labels = folders if len(set(folders)) > 1 else [""] * len(folders)
-    return pd.DataFrame({"path": files, "label": labels, "speaker": ""}, pd.Index(_ids(files), name="clip"))
+    table = pd.DataFrame({"path": files, "label": labels, "speaker": ""}, pd.Index(_ids(files), name="clip"))
+    return table.assign(split=splits) if parted else table
 
 
 def _ids(places: Sequence[str]) -> list[str]:
@@ -196,59 +208,17 @@ def _ids(places: Sequence[str]) -> list[str]:
     return ["_".join(part for part in Path(place).with_suffix("").parts if part not in ("/", "..")) for place in places]
 
 
-def _places(cells: Iterable[str], files: list[str], unclear: list[str] | None = None) -> list[str]:
-    """The file that each cell refers to, "" for none: a path is matched by its end, a name anywhere, videos first.
-
-    Case and Unicode normalisation matter only if needed to distinguish files.
-
-    Args:
-        unclear: receives the cells that match several files.
-    """
-    whole, keys = set(files), _ends(files)
-    places = []
-    for cell in (cell.replace("\\", "/").removeprefix("./") for cell in cells):
-        found = [cell] if cell in whole else _meant(cell, keys)
-        kind = [place for place in found if is_sound(place) == is_sound(found[0])]
-        several = len({os.path.dirname(place) for place in kind}) > 1
-        if several and unclear is not None:
-            unclear.append(cell)
-        places.append(found[0] if found and not several else "")
-    return places
-
-
-def _ends(files: list[str]) -> dict[str, list[str]]:
-    """Index of files by all ends of their paths, as written and case-folded, with and without extension."""
-    keys: dict[str, list[str]] = {}
-    for place in sorted(files, key=is_sound):
-        parts = place.split("/")
-        for end in ("/".join(parts[at:]) for at in range(len(parts))):
-            stem = end.removesuffix(Path(end).suffix)
-            for key in {end, stem, folded(end), folded(stem)}:
-                keys.setdefault(key, []).append(place)
-    return keys
-
-
-def _meant(cell: str, keys: Mapping[str, list[str]]) -> list[str]:
-    """The files that match a name or path, by the longest matching end."""
-    bare = cell.removesuffix(Path(cell).suffix) if Path(cell).suffix.lower() in MEDIA else cell
-    for name in (cell, bare, folded(cell), folded(bare)):
-        # A path from another machine begins with folders that do not exist here.
-        parts = name.split("/")
-        for at in range(max(1, len(parts) - 1)):
-            if found := keys.get("/".join(parts[at:])):
-                return found
-        alone = keys.get(parts[-1], [])
-        if len(alone) == 1 and "/" not in alone[0]:
-            return alone
-    return []
-
-
 def _of_table(file: Path, files: list[str], remarks: list[str], mapped: Mapping[str, str]) -> pd.DataFrame:
     raw = read_table(file, [], remarks, None)
+    # Rows that a spreadsheet left empty.
+    raw = raw[(raw != "").any(axis=1)]
     lower = {str(name).lower(): str(name) for name in raw.columns}
     own = _columns(file, raw, lower, mapped)
     key = own.pop("clip", "")
-    if not key and (key := _naming(raw, files)):
+    asked = "clip" in mapped or (key and "path" in lower)
+    by_files = _naming(raw, files) if not asked and not any(places(raw[key], files) if key else ()) else ""
+    if by_files:
+        key = by_files
         remarks.append(f"The clips are those that column {key} names.")
     own = {name: column for name, column in own.items() if column != key}
     if not key:
@@ -256,13 +226,16 @@ def _of_table(file: Path, files: list[str], remarks: list[str], mapped: Mapping[
     if "label" not in own and mapped.get("label") != NONE and _is_unclear(raw, own, key):
         raise UserError(f"{file.name} has no column called label, emotion or class: {_offer('label', raw)}.")
     _check_classes(file, raw, own.get("label", ""), mapped)
+    if count := footer(list(raw[key]), list(raw[own["label"]]) if own.get("label") in raw else ()):
+        remarks.append(left_out(list(raw[key])[-count:]))
+        raw = raw[:-count]
     raw = once(raw, key, file, remarks)
-    places = raw[lower["path"]] if "path" in lower and lower["path"] != key else pd.Series(raw.index, raw.index)
+    cells = raw[lower["path"]] if "path" in lower and lower["path"] != key else pd.Series(raw.index, raw.index)
     table = pd.DataFrame(index=pd.Index(_ids(list(raw.index)), name="clip"))
     if table.index.has_duplicates:
         raise UserError(f"{file.name} names {table.index[table.index.duplicated()][0]} twice: give each clip a name of its own.")
     unclear: list[str] = []
-    named = _places(places, files, unclear)
+    named = places(cells, files, unclear)
     if unclear:
         more = f", and so may {len(unclear) - 1:,} more" if len(unclear) > 1 else ""
         remarks.append(f"{unclear[0]} may be several files{more}: write paths, as they lie beside {file.name}.")
@@ -335,9 +308,9 @@ def _offer(name: str, raw: pd.DataFrame) -> str:
 
 
 def _say_nouns(table: pd.DataFrame, remarks: list[str]) -> None:
-    """Replace labels by their nouns, as the models use; unknown ones are unchanged."""
-    nouns = {label: NOUNS.get(label.strip().lower(), label) for label in table["label"].unique()}
-    nouns |= {label: label.strip().lower() for label in nouns if label.strip().lower() in NOUNS.values()}
+    """Labels by their nouns, as the models here have them; others stay as they are."""
+    known = set(NOUNS.values())
+    nouns = {label: noun(label) if noun(label) in known else label for label in table["label"].unique()}
     changed = {old: new for old, new in nouns.items() if old != new}
     if changed:
         table["label"] = table["label"].map(nouns)

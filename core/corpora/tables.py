@@ -6,9 +6,11 @@ A table may have any line ends, a byte-order mark, UTF-16, or an old Windows enc
 from __future__ import annotations
 
 import codecs
+import csv
 import os
 import re
 import unicodedata
+import warnings
 from collections.abc import Collection, Iterable
 from io import StringIO
 from pathlib import Path
@@ -16,12 +18,13 @@ from pathlib import Path
 import pandas as pd
 
 from affectscope.core import media
+from affectscope.core.corpora.headers import above, cells, delimiter, have_names
 from affectscope.core.errors import UserError
+from affectscope.core.files.kinds import HEAD, is_something_else
 from affectscope.core.media.kinds import MEDIA, SOUND
 from affectscope.core.text import shown
 
-_SEPARATORS = ",;\t"
-# A git-lfs pointer, in place of a file that was not fetched.
+# What git-lfs leaves in place of a file that it did not fetch.
 _POINTER, _POINTER_SIZE = b"version https://git-lfs", 1024
 # Order matters: UTF-32's marks begin with UTF-16's.
 _BOMS = {
@@ -63,6 +66,8 @@ def decoded(raw: bytes, name: str, remarks: list[str], remedy: str) -> str:
     Raises:
         UserError: when it is not text.
     """
+    if what := is_something_else(raw[:HEAD]):
+        raise UserError(f"{name} {what}.")
     encoding = _encoding(raw)
     try:
         text = raw.decode(encoding)
@@ -99,15 +104,20 @@ def read_table(path: Path, needed: Collection[str], remarks: list[str], also: Co
     Raises:
         UserError: when it cannot be read, or a required column is missing.
     """
-    text = _unmarked(read_text(path, remarks))
-    heading = text.lstrip("\n").split("\n", 1)[0]
-    separator = max(_SEPARATORS, key=heading.count)
+    titles, text = above(_unmarked(read_text(path, remarks)))
+    if titles:
+        remarks.append(f"What stands above the heading of {path.name} was left out: {shown(titles[0])}.")
+    separator = delimiter(text.partition("\n")[0])
+    text = _whole(text, separator, path.name, remarks)
     try:
         wanted = None if also is None else {*needed, *also}
-        table = pd.read_csv(
-            StringIO(text), sep=separator, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False,
-            usecols=None if wanted is None else lambda name: str(name).strip() in wanted,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            # Of rows that are too long, which a remark tells of.
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)
+            table = pd.read_csv(
+                StringIO(text), sep=separator, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False,
+                usecols=None if wanted is None else lambda name: str(name).strip() in wanted,
+            )  # fmt: skip
     except (ValueError, pd.errors.ParserError) as error:
         what = "it is empty" if not text.strip() else str(error).strip().splitlines()[0].rstrip(".")
         raise UserError(f"{path.name} cannot be read as a table ({what}): put back the one that the corpus came with.") from error
@@ -119,6 +129,23 @@ def read_table(path: Path, needed: Collection[str], remarks: list[str], also: Co
     return table.fillna("").apply(lambda column: column.str.strip())
 
 
+def _whole(text: str, separator: str, name: str, remarks: list[str]) -> str:
+    """A table whose row names have a heading too; says which rows have more cells than it has columns."""
+    try:
+        heading, *rows = cells(text, separator) if text.strip() else [[]]
+        named = have_names(len(heading), rows)
+        long = [n for n, row in enumerate(rows, 2) if any(cell.strip() for cell in row[len(heading) + named :])]
+    except csv.Error:
+        # Whoever reads it next says what is wrong.
+        return text
+    if long:
+        remarks.append(
+            f"{name} has more cells than columns in line {long[0]}{f' and {len(long) - 1:,} others' if long[1:] else ''}: "
+            "what lies beyond was left out. Put a cell that holds a separator into quotes."
+        )
+    return f'""{separator}{text}' if named else text
+
+
 def columns_of(path: Path) -> list[str]:
     """The headings of a table; empty if it cannot be read as one."""
     try:
@@ -127,13 +154,19 @@ def columns_of(path: Path) -> list[str]:
     except OSError:
         return []
     text = _unmarked(raw.decode(_encoding(raw), errors="replace").replace("\r\n", "\n").replace("\r", "\n"))
-    heading = text.lstrip("\n").split("\n", 1)[0]
-    return [cell.strip().strip('"').strip() for cell in heading.split(max(",;\t", key=heading.count))]
+    try:
+        heading = above(text.lstrip("\n"))[1].partition("\n")[0]
+        separator = delimiter(heading)
+        # A line of a text has blanks too: of a table, its headings are in quotes.
+        separator = "," if separator == " " and heading[:1] not in ("'", '"') else separator
+        return [cell.strip() for cell in next(cells(heading, separator), [])]
+    except csv.Error:
+        return []
 
 
 def _unmarked(text: str) -> str:
-    """A table without the line that tells Excel its separator."""
-    return _SEPARATOR.sub("", text, count=1)
+    """A table without the line that tells Excel which separator it has, and without blank ones before its heading."""
+    return _SEPARATOR.sub("", text, count=1).lstrip("\n")
 
 
 def folded(name: str) -> str:

@@ -30,7 +30,7 @@ from affectscope.core.corpora.readers import READERS, Options, Reader
 from affectscope.core.corpora.tables import columns_of, matched, media_files, numbers, once, read_table
 from affectscope.core.errors import UserError
 from affectscope.core.media.kinds import SOUND, VIDEO
-from affectscope.core.models.labels import NOUNS
+from affectscope.core.models.labels import noun
 
 if TYPE_CHECKING:
     from affectscope.core.streams import Stream
@@ -163,7 +163,7 @@ def _labels(file: Path, remarks: list[str]) -> tuple[pd.DataFrame, tuple[str, ..
     if not classes:
         return table.assign(label=""), ()
     values = np.stack([numbers(raw, column, file) for column in classes], 1)
-    labels = tuple(NOUNS.get(column.lower(), column.lower()) for column in classes)
+    labels = tuple(map(noun, classes))
     table["label"] = [labels[place] for place in np.nan_to_num(values).argmax(1)]
     for place, label in enumerate(labels):
         table[f"share {label}"] = values[:, place]

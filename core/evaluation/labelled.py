@@ -8,7 +8,7 @@ from dataclasses import replace
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
 from affectscope.core.models.base import ModelSpec
-from affectscope.core.models.labels import NOUNS
+from affectscope.core.models.labels import noun
 from affectscope.core.text import shown
 
 _NAMED = 8
@@ -18,7 +18,8 @@ def labelled_for(corpus: Corpus, spec: ModelSpec, aliases: Mapping[str, str] | N
     """The corpus restricted to usable clips, with its labels translated to the model's; and what was done, in sentences.
 
     Args:
-        aliases: a label of the corpus -> the model's class. Letter case and adjectives (sad for sadness) need none.
+        aliases: a label of the corpus -> the model's class that it is. Letter case, adjectives (sad for sadness)
+            and common words of other languages need none.
 
     Raises:
         UserError: when an alias names an unknown class or label, or no clip is left.
@@ -74,13 +75,8 @@ def _meant(label: str, spec: ModelSpec, aliases: Mapping[str, str]) -> str:
     """The model's class for a label; empty if there is none."""
     if label in aliases or label in spec.labels:
         return aliases.get(label, label)
-    plain = label.casefold()
-    same = [word for word in spec.labels if _noun(word.casefold()) == _noun(plain)] if plain else []
+    same = [word for word in spec.labels if noun(word) == noun(label)] if label else []
     return same[0] if len(same) == 1 else ""
-
-
-def _noun(word: str) -> str:
-    return NOUNS.get(word, word)
 
 
 def _clips(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ _LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 # First bytes of its tar archives.
 _OLD_TAR = tuple(name + b"\0" for name in (b"sys_info", b"pickle", b"storages", b"tensors"))
 _BLANK = b"\xef\xbb\xbf \t\r\n\0"
+# The version of the format, from 3 on, and a length.
+_GRAPH = re.compile(rb"\x08[\x03-\x1f]\x12[\x00-\x7f]", re.DOTALL)
 _TABLE = "is a table: drop tables of predictions on the Library page, or name them to `affectscope import-predictions`"
 _OTHERS: Mapping[bytes, str] = {
     b"\x1f\x8b": "is packed with gzip: unpack it, and choose the checkpoint inside",
@@ -36,6 +39,8 @@ _OTHERS: Mapping[bytes, str] = {
     b"\x93NUMPY": "is a single NumPy array: choose a checkpoint with all weights of a model",
     b"\x89PNG": "is a picture: choose the checkpoint itself",
     b"\xff\xd8\xff": "is a picture: choose the checkpoint itself",
+    b"MATLAB 5.0": "is a file of MATLAB: choose one that PyTorch wrote",
+    b"ftrt": "is an engine of TensorRT: save the state_dict of the model that it was made from, and load that",
     b"PAR1": _TABLE,
     b"%PDF": "is a PDF: choose the checkpoint itself",
 }
@@ -82,15 +87,41 @@ def fault_of(head: bytes) -> str:
         return "is a recording: choose it on the Clip page"
     if head.startswith(_ZIP) or (head[8:9] == b"{" and len(head) > 8) or (head[:1] == b"\x80" and len(head) > 1):
         return ""
-    if head.startswith(b"\x08") and (b"pytorch" in head[:64] or b"onnx" in head[:64].lower()):
-        return "is an ONNX graph: save the state_dict of the model that it was made from, and load that"
+    # A safetensors file begins with a length, which may be any of these.
+    if head.startswith(b"x\x9c"):
+        return "is packed with zlib, as joblib writes pickles, which are never run: save the model's state_dict with torch.save"
+    if head[4:8] == b"TFL3" or head.startswith(b"\x08\x01\x12"):
+        return "is a model of TensorFlow: choose one that PyTorch wrote"
+    if b"\xa6params" in head[:16]:
+        return "is a checkpoint of Flax: choose one that PyTorch wrote"
+    if _GRAPH.match(head):
+        return "is a graph of ONNX or Core ML: save the state_dict of the model that it was made from, and load that"
     if begin.startswith(b"{") and b'"weight_map"' in head:
         return "is the index of a model in several files: name the folder that they lie in"
     if _is_text(head):
+        if begin.startswith(b"{") and any(key in head for key in (b'"architectures"', b'"model_type"', b'"hidden_size"')):
+            return "is a model's config and holds no weights: choose the file that does, or the folder of both"
         if _is_table(head):
             return _TABLE
         return "is damaged or no checkpoint, for it holds text: download it again"
     return "is damaged or no checkpoint: download it again, or copy it again from where it was made"
+
+
+def is_something_else(head: bytes) -> str:
+    """Why a file that begins so is no table in text, to follow its name; empty where it may be one."""
+    begin = head.lstrip(_BLANK)
+    if begin.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer and not the table itself: run `git lfs pull` where it came from, or download it again"
+    if begin.lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "is a web page and no table: download it again, by the address of the file itself"
+    if head.startswith(b"PAR1"):
+        return "is a Parquet file: let its name end in .parquet"
+    if head.startswith(_ZIP):
+        return "is a spreadsheet or an archive: save it as CSV, or unpack it, and choose the CSV"
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        return "is a spreadsheet: save it as CSV"
+    packed = next((fault for magic, fault in _OTHERS.items() if head.startswith(magic) and "unpack" in fault), "")
+    return packed.replace("the checkpoint inside", "the table inside")
 
 
 def _is_table(head: bytes) -> bool:

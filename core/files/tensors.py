@@ -59,7 +59,10 @@ def read_weights(
         if kind == "safetensors":
             with safetensors.safe_open(path, framework="pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                return Weights(tensors), file.metadata() or {}
+                told = file.metadata() or {}
+                # Where two layers share a tensor, it is kept once, and the header says under which name.
+                shared = {key: tensors[kept] for key, kept in told.items() if key not in tensors and kept in tensors}
+                return Weights(tensors | shared), told
         pickled = check_archive(path) if kind == "zip" else ""
         content = _unpickled(path, kind == "zip", STAND_INS)
     except pickle.UnpicklingError as error:

@@ -169,7 +169,7 @@ def _paths(table: Table, layout: Layout, source: Source, made: Clips) -> list[st
     paths = [""] * len(layout.clips)
     for i in map(int, made.usable.nonzero()[0]):
         clip = layout.clips[i]
-        text = named[layout.at[i]] if named else ""
+        text = named[layout.at[i]] if named else clip
         if source.corpus is not None:
             try:
                 paths[i] = str(source.corpus.media(clip).absolute())

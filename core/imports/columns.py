@@ -12,20 +12,30 @@ from affectscope.core.text import shown
 CLIP, LABEL, PATH = "clip", "label", "path"
 # In order of precedence. Names after the first line are reported in a remark.
 _CLIP_NAMES = ("clip_id", "file", "filename", "id")
-_OTHER_CLIP_NAMES = ("file_name", "video", "video_id", "utterance", "utterance_id", "utt_id", "segment", "segment_id", "name")
+_OTHER_CLIP_NAMES = (
+    "file_name", "video", "video_id", "utterance", "utterance_id", "utt_id", "segment", "segment_id", "name", "clip_name",
+    "video_name", "file_path", "audio", "audio_path", "audio_file", "video_path", "wav", "wav_path", "wav_file", "sample_id",
+    "image_id", "item_id", "row_id", "recording", "stimulus", "uid", "key",
+)  # fmt: skip
 _LABEL_NAMES = ("true_label",)
-# Prefixes that mark true values rather than a model.
-TRUTH = frozenset(("true", "truth", "label", "labels", "target", "targets", "gt", "gold", "ground_truth", "reference"))
+# Models of these names are no models: their columns say what is true.
+TRUTH = frozenset(
+    ("true", "truth", "label", "labels", "target", "targets", "gt", "gold", "ground_truth", "reference", "y_true", "actual")
+)
 _OTHER_LABEL_NAMES = (
     "labels", "y_true", "label_true", "ground_truth", "gt", "gt_label", "truth", "target", "targets", "gold", "true_class",
+    "actual",
 )  # fmt: skip
-# Derived columns that scripts write beside a model's outputs; not classes.
+# How frames' own indices are called in files, of which those of texts name the rows.
+_INDICES = ("", "Unnamed: 0", "index")
+# What scripts write beside a model's answers, none of it one of its classes.
 _WORKED_OUT = frozenset((
     "pred", "preds", "prediction", "predicted", "predicted_label", "pred_label", "predicted_class", "y_pred", "argmax", "top1",
     "correct", "is_correct", "acc", "accuracy", "loss", "nll", "cross_entropy", "confidence", "conf", "margin", "entropy",
     "max_prob", "label", "true_label", "target", "truth", "y_true", "gt",
 ))  # fmt: skip
 _LETTERS: Mapping[str, str] = {"v": "valence", "a": "arousal", "d": "dominance"}
+LETTERS = frozenset(_LETTERS)
 _FORMS: tuple[tuple[str, ...], ...] = (
     ("valence", "val", "v"), ("arousal", "aro", "a"), ("dominance", "dom", "d"), ("activation", "act"),
 )  # fmt: skip
@@ -48,14 +58,36 @@ def meant(table: Table) -> list[str]:
             continue
         # A case-insensitive match of the standard name takes precedence.
         for alias in (name, *plain, *told):
-            column = next((column for column in table.columns if column.casefold() == alias), None)
+            column = next((column for column in table.columns if _letters(column) == _letters(alias)), None)
             if column is None or table.has_lists(column) or (name == LABEL and _measured(table, column)):
                 continue
             table.columns = {name if old == column else old: cells for old, cells in table.columns.items()}
             if alias in told:
                 notes.append(f"Column {shown(column)} is read as the {'true label' if name == LABEL else name}.")
             break
+    notes += _named_by_rows(table)
+    table.columns.pop("", None)
     return notes
+
+
+def _letters(name: str) -> str:
+    """A column's name without what people put between its words: TrueLabel, true_label and "True label" are one."""
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def _named_by_rows(table: Table) -> list[str]:
+    """Where no column names the clips, take paths, or the names that the rows themselves have; what to say of it."""
+    if CLIP in table.columns:
+        return []
+    if PATH in table.columns:
+        table.columns[CLIP] = table.columns[PATH]
+        return ["The clips are called by their paths."]
+    for name in (name for name in _INDICES if name in table.columns):
+        names = table.texts(name)
+        if not table.is_numeric(name) and len(set(names)) == len(names):
+            table.columns = {CLIP if old == name else old: cells for old, cells in table.columns.items()}
+            return ["The names of the rows are read as the clips."]
+    return []
 
 
 def _measured(table: Table, column: str) -> bool:

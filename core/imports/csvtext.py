@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from affectscope.core.corpora.headers import above, cells, delimiter
 from affectscope.core.corpora.tables import decoded
+from affectscope.core.text import shown
 
-DELIMITERS = ",;\t|"
-# A first line that Excel writes and reads to declare the separator.
+# What Excel writes in the first line, and reads, so that nobody has to guess.
 _EXCEL = re.compile(r'^"?sep=(.)"?\s*$', re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][+-]?\d+)?")
 _POINT = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d*)\.\d+([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+")
-# Typographic equivalents: the minus sign, no-break spaces.
+# Signs that stand for the same: a minus of typography, blanks that do not break.
+# A single number as PyTorch and NumPy print it.
+_WRAPPED = re.compile(r"(?:torch\.|np\.|numpy\.)?(?:tensor|array|float(?:16|32|64|ing)?)\(([^(),\[\]]+)(?:,[^()]*)?\)")
 _PLAIN = str.maketrans({"−": "-", "\u00a0": "", "\u202f": ""})
 
 
@@ -43,17 +44,11 @@ def parse(path: Path, name: str) -> Text:
     text = decoded(path.read_bytes(), name, notes, "save it as CSV in UTF-8").lstrip("\r\n")
     first, _, rest = text.partition("\n")
     if named := _EXCEL.match(first):
-        return Text(_cells(rest, named[1]), tuple(notes))
-    return Text(_cells(text, _delimiter(first)), tuple(notes))
-
-
-def _cells(text: str, delimiter: str) -> Iterator[list[str]]:
-    return csv.reader(io.StringIO(text), delimiter=delimiter)
-
-
-def _delimiter(header: str) -> str:
-    """The candidate delimiter that gives most cells in the header, ignoring quoted ones."""
-    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([header], delimiter=delimiter), [])))
+        return Text(cells(rest, named[1]), tuple(notes))
+    titles, text = above(text)
+    if titles:
+        notes.append(f"What stands above the header was left out: {shown(titles[0])}{' …' if len(titles) > 1 else ''}.")
+    return Text(cells(text, delimiter(text.partition("\n")[0])), tuple(notes))
 
 
 def number(text: str, comma: bool = False) -> float:
@@ -63,6 +58,7 @@ def number(text: str, comma: bool = False) -> float:
         comma: whether its column uses a decimal comma.
     """
     text = text.translate(_PLAIN).strip().removesuffix("%").rstrip()
+    text = wrapped[1] if (wrapped := _WRAPPED.fullmatch(text)) else text
     if comma and (_COMMA.fullmatch(text) or _THOUSANDS.fullmatch(text)):
         text = text.replace(".", "").replace(",", ".")
     elif "," in text and _POINT.fullmatch(text):

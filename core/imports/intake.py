@@ -254,7 +254,12 @@ def _doubts(clips: Clips, models: Mapping[str, ModelPredictions]) -> list[str]:
         return [*doubts, f"The table has no true labels{_looks_true(clips, classed)}: nobody can say which answers are wrong."]
     for model, predictions in classed.items():
         unknown = sorted(labels - set(predictions.classes))
-        if len(unknown) == len(labels):
+        if len(unknown) == len(labels) and all(label.isdigit() for label in labels):
+            doubts.append(
+                f"True labels are numbers, and the classes of {shown(model)} have names: name these with --classes, in the "
+                "order of the numbers from 0."
+            )
+        elif len(unknown) == len(labels):
             doubts.append(f"No true label is a class of {shown(model)}: write the same names in both.")
         elif unknown:
             named = ", ".join(shown(label) for label in unknown[:5])

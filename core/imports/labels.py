@@ -9,7 +9,7 @@ import pandas as pd
 
 from affectscope.core.imports.check import ModelPredictions
 from affectscope.core.imports.columns import LABEL, TRUTH, forms
-from affectscope.core.models.labels import NOUNS
+from affectscope.core.models.labels import noun
 from affectscope.core.text import shown
 
 _NAMED = 3
@@ -21,10 +21,8 @@ _NOBODY_KNOWS = frozenset(("nan", "none", "null", "na", "n/a", "#n/a", "<na>", "
 def spelled(
     table: pd.DataFrame, models: Mapping[str, ModelPredictions], numbered: Mapping[str, str] | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Labels in the spelling of the models' classes.
-
-    Only for labels that differ in case, blanks or leading zeros, or are a synonym of a single class (``angry``, ``ang`` for
-    ``anger``).
+    """Labels in the spelling of the models' classes, where they differ in nothing but letter case, blanks or a number's zeros, or
+    are another word for one class alone (``angry``, ``ang``, ``Wut`` for ``anger``).
 
     Args:
         numbered: class index -> name, if the user named them in order.
@@ -88,7 +86,7 @@ def _rest(parts: list[str], taken: list[str]) -> list[str]:
 
 
 def _noun(label: str) -> str:
-    return NOUNS.get(_plain(label), _plain(label))
+    return noun(_plain(label))
 
 
 def _plain(text: str) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from affectscope.core.corpora.footers import footer, left_out
 from affectscope.core.errors import UserError
-from affectscope.core.imports.bare import name_models
+from affectscope.core.imports.bare import chosen_alone, name_models, one_answer_a_row
 from affectscope.core.imports.columns import (
     CLIP,
     LABEL,
@@ -19,6 +20,7 @@ from affectscope.core.imports.columns import (
     listed,
     meant,
     named_by,
+    numbered,
     spelled_out,
     without_worked_out,
 )
@@ -100,6 +102,8 @@ def understand(table: Table, called: str, classes: Sequence[str] = ()) -> Layout
         raise UserError(
             f"{shown(table.file)} has no column {CLIP}, but {listed(list(table.columns))}: name each row's clip in one."
         )
+    renamed += _without_footer(table)
+    renamed += one_answer_a_row(table)
     long = "class" in table.columns and any(name in table.columns for name in _VALUES)
     made = _long(table, called) if long else _wide(table, classes)
     if not made.models and not long and (bare := name_models(table, called, classes)):
@@ -107,9 +111,8 @@ def understand(table: Table, called: str, classes: Sequence[str] = ()) -> Layout
         made.notes[:0] = bare
     if not made.models:
         why = made.notes[0].rstrip(".") if made.notes else f"its columns are {listed(list(table.columns))}"
-        raise UserError(
-            f"{shown(table.file)} has no predictions ({why}): name columns MODEL.HEAD.CLASS, or see docs/import-predictions.md."
-        )
+        todo = chosen_alone(table) or "name columns MODEL.HEAD.CLASS, or see docs/import-predictions.md"
+        raise UserError(f"{shown(table.file)} has no predictions ({why}): {todo}.")
     made.notes[:0] = renamed
     if len(made.models) > MOST_MODELS:
         raise UserError(f"{shown(table.file)} names {len(made.models)} models, of at most {MOST_MODELS}: split it.")
@@ -121,6 +124,22 @@ def understand(table: Table, called: str, classes: Sequence[str] = ()) -> Layout
         made.notes.append(f"Only the first {MOST_FACTS} of {len(made.facts)} columns about clips were taken.")
         made.facts = made.facts[:MOST_FACTS]
     return made
+
+
+def _without_footer(table: Table) -> list[str]:
+    """Leave the last rows out that sum up the others; what to say of it.
+
+    Raises:
+        UserError: when there are no others.
+    """
+    clips = table.texts(CLIP)
+    count = footer(clips, table.texts(LABEL) if LABEL in table.columns else ())
+    if count == len(clips):
+        raise UserError(
+            f"{shown(table.file)} has no rows of clips but of {listed(clips)}: export the answers themselves, a row a clip."
+        )
+    table.shorten(len(clips) - count)
+    return [left_out(clips[-count:])] if count else []
 
 
 def _wide(table: Table, classes: Sequence[str]) -> Layout:
@@ -245,9 +264,14 @@ def _answers(table: Table, columns: Sequence[tuple[str, str]], classes: Sequence
     attributes = spelled_out(names)
     if ATTRIBUTES.issuperset(attributes):
         return Predictions(attributes, values, "attributes")
-    if classes and (named := named_by(names, classes, columns[0][1].rpartition(".")[0])):
+    if {name.casefold() for name in classes} == {name.casefold() for name in names}:
+        own = {name.casefold(): name for name in names}
+        layout.numbered |= {str(i): own[name.casefold()] for i, name in enumerate(classes)}
+    elif classes and (named := named_by(names, classes, columns[0][1].rpartition(".")[0])):
         layout.numbered |= {re.sub(r"\D", "", old): new for old, new in zip(names, named, strict=True)}
         names = named
+    elif numbered(names) is not None:
+        layout.numbered |= {re.sub(r"\D", "", name): name for name in names}
     return Predictions(names, values, "percent" if any(table.in_per_cent(column) for _, column in columns) else "auto")
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from affectscope.core.corpora.headers import have_names
 from affectscope.core.errors import UserError
 from affectscope.core.files.kinds import TABLES
 from affectscope.core.imports import csvtext
@@ -104,6 +105,13 @@ class Table:
             rows = np.stack([self.numbers(name) for name in names], 1).astype(np.float32)
         return [None if np.isnan(row).all() else row for row in rows]
 
+    def shorten(self, count: int) -> None:
+        """Keep the first ``count`` rows."""
+        self.columns = {
+            name: cells[:count] if isinstance(cells, list) else cells.slice(0, count) for name, cells in self.columns.items()
+        }
+        self.rows = self.rows[:count]
+
     def cut_short(self, name: str) -> bool:
         """Whether its lists were abbreviated, as NumPy and PyTorch print long ones."""
         cells = self.columns[name]
@@ -165,24 +173,22 @@ def _csv(path: Path, name: str) -> Table:
     try:
         text = csvtext.parse(path, name)
         header = _header(next(text.lines, []), name)
-        cells: list[list[str]] = []
-        rows, problems = [], []
+        lines: list[tuple[int, list[str]]] = []
         for row, line in enumerate(text.lines, 1):
             if row > MOST_ROWS or row * len(header) > MOST_VALUES:
                 raise _too_much(name)
-            if not any(cell.strip() for cell in line):
-                continue
-            if len(line) != len(header):
-                problems.append(Problem(row, f"{len(line)} cells under {len(header)} columns"))
-                continue
-            cells.append(line)
-            rows.append(row)
+            if any(cell.strip() for cell in line):
+                lines.append((row, line))
     except (csv.Error, OSError) as error:
         raise UserError(f"{name} cannot be read as CSV: write it again, with pandas' to_csv for one.") from error
     finally:
         csv.field_size_limit(before)
-    columns = dict(zip(header, map(list, zip(*cells, strict=True)), strict=True)) if cells else {}
-    columns = {k: v for k, v in columns.items() if k}
+    if have_names(len(header), [line for _, line in lines]):
+        header = ["", *header]
+    good = [(row, line) for row, line in lines if len(line) == len(header)]
+    rows, cells = [row for row, _ in good], [line for _, line in good]
+    problems = [Problem(row, f"{len(line)} cells under {len(header)} columns") for row, line in lines if len(line) != len(header)]
+    columns = _by_name(header, [list(column) for column in zip(*cells, strict=True)]) if cells else {}
     notes = list(text.notes)
     commas = frozenset(name for name, cells in columns.items() if csvtext.decimal_comma(cells))
     if commas:
@@ -207,8 +213,13 @@ def _parquet(path: Path, name: str) -> Table:
         table = file.read()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UserError(f"{name} cannot be read as Parquet: it is damaged or of another kind, write it again.") from error
-    columns = {column: _plain(table.column(i)) for i, column in enumerate(header) if column}
+    columns = _by_name(header, [_plain(table.column(i)) for i in range(len(header))])
     return Table(name, columns, list(range(1, table.num_rows + 1)))
+
+
+def _by_name(header: Sequence[str], columns: Sequence[Any]) -> dict[str, Any]:
+    """Columns by their names; of those without one the first, which may name the rows."""
+    return {name: columns[header.index(name)] for name in dict.fromkeys(header)}
 
 
 def _header(names: Sequence[str], file: str) -> list[str]:

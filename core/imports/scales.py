@@ -63,6 +63,11 @@ def find(values: np.ndarray, column: str) -> Scale:
                 f"The numbers of {shown(column)} are counts or shares that sum to {sums[0]:.3g} in each row: "
                 "divide each row by its sum, or say --scale logits."
             )
+        if values.shape[1] > 2 and (whole % 1 == 0).all() and whole.max() > 1:
+            raise UserError(
+                f"The numbers of {shown(column)} are counts, as of votes, whose sums differ: divide each row by its sum, or say "
+                "--scale logits."
+            )
         if whole.max() > _NO_LOGIT:
             raise UserError(
                 f"The numbers of {shown(column)} lie between 0 and {whole.max():.3g} and sum neither to 1 nor to 100: "

@@ -234,12 +234,15 @@ def _judged(
         last = float(times[np.isfinite(times)].max(initial=0)) + 1 / rate
         ends[video.index] = last if formats & _BARE else max(ends[video.index], last)
     measured = max((end for end in ends.values() if np.isfinite(end)), default=0.0)
+    seen = _seen(times if times is not None else shown_only[video.index].times - start) if video is not None else np.zeros(0)
     believed = header is not None and not moved and (not measured or abs(header - measured) < _AGREES)
+    # A copied part may have pictures behind the end that its header tells.
+    believed = believed and not (len(seen) and header is not None and seen[-1] >= header + _SAME)
     size = max(look.sizes, key=lambda size: size[0] * size[1], default=(0, 0))
     return Clock(
         start, header if believed and header else measured, header, rate, size, len(look.sizes), look.turn, times, ranked,
         {stream.index: moved[stream.index] for stream in sounds if stream.index in moved}, ends,
-        _seen(times if times is not None else shown_only[video.index].times - start) if video is not None else np.zeros(0),
+        seen,
         video.codec_context.name if video is not None else None,
         video.codec_context.pix_fmt if video is not None else None,
         tuple(stream.codec_context.name for stream in sounds), frozenset(formats),

@@ -20,8 +20,8 @@ _BROWSER_SOUND = {"aac", "mp3", "mp3float", None}
 # Formats whose headers give the duration of each track; and the tolerance before a browser's clock counts as different from ours.
 _TELLING = {"mp4", "matroska", "avi", "wav", "asf", "flv", "flac"}
 _OFF = 0.5
-# Part of cache keys: raise it whenever irregular files are read differently.
-_READING = 2
+# Raise it whenever files that are not plain are read otherwise.
+_READING = 3
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from av.error import FFmpegError
 
 from affectscope.core.errors import UserError
 from affectscope.core.media.joined import Without, inner_headers
+from affectscope.core.media.others import fault_of
 from affectscope.core.text import shown
 
 SAMPLE_RATE = 16_000
@@ -58,7 +59,7 @@ def opened(path: Path) -> Iterator[av.container.InputContainer]:
         with closing(Without(path, gaps)) as joined, av.open(joined, metadata_errors="replace", options=options) as container:
             yield container
     except FFmpegError as error:
-        raise UserError(f"{shown(path.name, 200)} cannot be read as a video: it is damaged or of another kind.") from error
+        raise UserError(fault_of(path)) from error
 
 
 def names(container: av.container.InputContainer) -> set[str]:

@@ -1,6 +1,7 @@
 """Handles concatenated files, as made by `cat a b`: the bytes may continue where a demuxer stops.
 
-For FLV and FLAC, inner headers are skipped, so that all parts form one stream. For other formats, the unread share is reported.
+Of FLV, FLAC and NUT the headers inside are left out, which makes one stream of all parts. Of other formats it is told how much
+was not read.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ _FLV_SIZE = 13
 # "fLaC" and its first metadata block, which is 34 bytes long.
 _FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 _FLAC_MARK, _FLAC_BLOCK = 4, 4
-# A normal share of bytes after the last packet: indices, tags, covers.
+# What a file begins with, and nothing else in it: read as frames, it makes two that are none.
+_NUT = b"nut/multimedia container\0"
+# What stands behind the last packet besides: indices, tags, covers.
 _USUAL = 0.25
 # Magic bytes of the formats whose demuxers may stop early.
 _BEGINNINGS = {
@@ -118,7 +121,14 @@ def _flac_headers(content: mmap.mmap) -> Iterator[tuple[int, int]]:
             yield found.start(), end
 
 
-_HEADERS = {"flv": _flv_headers, "flac": _flac_headers}
+def _nut_headers(content: mmap.mmap) -> Iterator[tuple[int, int]]:
+    place = content.find(_NUT, 1)
+    while place > 0:
+        yield place, place + len(_NUT)
+        place = content.find(_NUT, place + 1)
+
+
+_HEADERS = {"flv": _flv_headers, "flac": _flac_headers, "nut": _nut_headers}
 
 
 def unread(path: Path, formats: set[str], last: int) -> float:

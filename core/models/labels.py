@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from typing import Any, TypeVar
+
+from affectscope.core.models.languages import WORDS
 
 C = TypeVar("C")
 
@@ -15,7 +18,14 @@ AFFECT = ATTRIBUTES[:2]
 NOUNS = {
     "angry": "anger", "sad": "sadness", "happy": "happiness", "fearful": "fear", "disgusted": "disgust", "surprised": "surprise",
     "ang": "anger", "hap": "happiness", "fea": "fear", "dis": "disgust", "sur": "surprise", "neu": "neutral",
+    **WORDS,
 }  # fmt: skip
+
+
+def noun(word: str) -> str:
+    """The class that a word stands for (angry, Wut and 怒り for anger); any other word as it is, in small letters."""
+    plain = unicodedata.normalize("NFC", " ".join(word.split()).casefold())
+    return NOUNS.get(plain, plain)
 
 
 def versatile_tasks(paper: C) -> dict[str, C]:

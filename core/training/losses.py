@@ -14,7 +14,7 @@ from torch import Tensor
 from affectscope.core.errors import UserError
 from affectscope.core.models.base import ModelOutput
 from affectscope.core.models.blocks.tokens import mean_present
-from affectscope.core.models.labels import NOUNS
+from affectscope.core.models.labels import noun
 
 # mocanu2023multimodal, section 3.4: the polarity of each emotion.
 POLARITY = {
@@ -141,8 +141,7 @@ def polarity_of(label: str) -> int:
     Raises:
         UserError: when it is not one of the eight.
     """
-    name = label.strip().lower()
-    name = NOUNS.get(name, name)
+    name = noun(label)
     if name not in POLARITY:
         raise UserError(f"The emotion loss knows no polarity of {label!r}, only of {', '.join(POLARITY)}: train without it.")
     return POLARITY[name]

@@ -279,7 +279,7 @@ def tarred(path: Path) -> None:
         (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "HDF5"),
         (lambda path: path.symlink_to(path), "a link that leads to no file"),
         (lambda path: path.symlink_to(path.parent / "gone"), "a link that leads to no file"),
-        (lambda path: path.mkdir(), "holds no checkpoint"),
+        (lambda path: path.mkdir(), "holds no file with weights"),
         (lambda path: saved(path, 7), "holds no state_dict"),
         (lambda path: saved(path, list(V2.values())), "holds no state_dict"),
         (lambda path: saved(path, {k: v.to("meta") for k, v in V2.items()}), "without plain numbers"),

@@ -88,3 +88,60 @@ def test_labels_by_another_word(tmp_path: Path) -> None:
     assert any("angry as anger" in note for note in made.notes)
     both = taken(tmp_path, "clip,label,angry,anger\na,ang,.8,.2\n")
     assert not any("ang as" in note for note in both.notes)
+
+
+@pytest.mark.parametrize(
+    "words", ["Wut,Freude", "COLÈRE,joie", "enojo,alegria", "愤怒,高兴", "怒り,喜び", "분노,기쁨", "Złość,radość"]
+)
+def test_labels_in_other_languages(tmp_path: Path, words: str) -> None:
+    first, second = words.split(",")
+    made = taken(tmp_path, f"clip,label,anger,happiness\na,{first},.8,.2\nb,{second},.3,.7\n")
+    assert made.models[0].accuracy == 1.0
+    assert any(f"{first} as anger" in note for note in made.notes)
+    named = taken(tmp_path, f"clip,label,{words}\na,angry,.8,.2\nb,happy,.3,.7\n")
+    assert named.models[0].classes == (first, second)
+    assert named.models[0].accuracy == 1.0
+
+
+def test_classes_by_number(tmp_path: Path) -> None:
+    made = taken(tmp_path, "clip,TrueClass,Prob_1,Prob_2\na,2,.2,.8\nb,1,.6,.4\n")
+    assert made.models[0].accuracy == 1.0
+    named = taken(tmp_path, "clip,y_true,0,1\na,1,-2,3\nb,0,2,1\n", classes=("anger", "joy"))
+    assert named.models[0].classes == ("anger", "joy")
+    assert named.models[0].accuracy == 1.0
+    with pytest.raises(UserError, match="has no predictions"):
+        taken(tmp_path, "clip,f0,0,1\na,1,-2,3\nb,0,2,1\n")
+
+
+def test_numbers_for_classes_that_have_names_want_their_order(tmp_path: Path) -> None:
+    table = "clip,label,m.anger,m.joy\na,1,.2,.8\nb,0,.6,.4\n"
+    assert any("--classes" in note for note in taken(tmp_path, table).notes)
+    assert taken(tmp_path, table, classes=("anger", "joy")).models[0].accuracy == 1.0
+    assert taken(tmp_path, table, classes=("joy", "anger")).models[0].accuracy == 0.0
+
+
+def test_letters_of_attributes_with_a_models_word(tmp_path: Path) -> None:
+    made = taken(tmp_path, "clip,V,A,V_hat,A_hat\na,.5,.1,.4,.2\n")
+    assert made.models[0].classes == ("valence", "arousal")
+    np.testing.assert_allclose(prediction_table(made.models[0].name).table["error"], [0.1], atol=1e-6)
+    with pytest.raises(UserError, match="has no predictions"):
+        taken(tmp_path, "clip,V_hat\na,.4\n")
+
+
+def test_a_pipelines_rows_are_answers_and_no_labels(tmp_path: Path) -> None:
+    made = taken(tmp_path, "file,label,score\na,anger,.3\na,joy,.7\nb,joy,.4\nb,anger,.6\n")
+    np.testing.assert_allclose(answers(made), [[0.3, 0.7], [0.6, 0.4]], atol=1e-6)
+    assert made.models[0].labelled == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "what"),
+    [
+        ("id,Predicted\n1,anger\n2,joy\n", "column Predicted says only which class was chosen"),
+        ("id,probs\n1,\"{'anger': .2, 'joy': .8}\"\n", "column probs holds classes and numbers in one cell"),
+        ("id,prob_joy\n1,.5\n", "column prob_joy is one class alone"),
+    ],
+)
+def test_answers_that_are_no_numbers_by_class(tmp_path: Path, table: str, what: str) -> None:
+    with pytest.raises(UserError, match=what):
+        taken(tmp_path, table)

@@ -10,6 +10,7 @@ import pytest
 from affectscope.core.errors import UserError
 from affectscope.core.imports import stored
 from affectscope.core.imports.intake import Options, Summary, take_in
+from tests.media_files import clip
 from tests.tables import prediction_table, write
 
 
@@ -197,3 +198,60 @@ def test_ids_of_a_corpus_by_the_names_of_its_files(tmp_path: Path) -> None:
     made = taken(tmp_path, f"clip,m.anger,m.joy\nvideos/{clip.upper()}.MP4,.8,.2\n", corpus="demo")
     assert (made.clips, made.problems) == (1, ())
     assert any("another spelling" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        '"clip" "m.a" "m.b"\n"1" "x" 0.7 0.3\n"2" "y" 0.2 0.8\n',
+        '"clip","m.a","m.b"\n"1","x",0.7,0.3\n"2","y",0.2,0.8\n',
+        ",m.a,m.b\nx,.7,.3\ny,.2,.8\n",
+        '"m.a" "m.b"\n"x" 0.7 0.3\n"y" 0.2 0.8\n',
+        "Unnamed: 0,m.a,m.b\nx,.7,.3\ny,.2,.8\n",
+        "# run 7, seed 1\n# by me\nclip,m.a,m.b\nx,.7,.3\ny,.2,.8\n",
+        "Results of run 7\n\nclip;m.a;m.b\nx;0,7;0,3\ny;0,2;0,8\n",
+        "Clip ID,m.a,m.b\nx,tensor(0.7000),np.float32(0.3)\ny,\"tensor(0.2000, device='cuda:0')\",.8\n",
+    ],
+)
+def test_rows_and_headers_of_other_programs(tmp_path: Path, table: str) -> None:
+    made = taken(tmp_path, table)
+    assert list(prediction_table(made.models[0].name).table.index) == ["x", "y"]
+    np.testing.assert_allclose(answers(made), [[0.7, 0.3], [0.2, 0.8]], atol=1e-6)
+
+
+def test_a_row_that_is_too_long_is_no_row_with_a_name(tmp_path: Path) -> None:
+    made = taken(tmp_path, "clip,m.a,m.b\nx,.7,.3,\ny,.2,.8\n")
+    assert made.clips == 1
+    assert made.problems == ("Row 1: 4 cells under 3 columns.",)
+
+
+def test_what_stands_above_the_header_is_told(tmp_path: Path) -> None:
+    assert "What stands above the header was left out: # run 7." in taken(tmp_path, "# run 7\nclip,m.a,m.b\nx,.7,.3\n").notes
+
+
+def test_votes_are_no_logits(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="are counts, as of votes, whose sums differ"):
+        taken(tmp_path, "clip,m.a,m.b,m.c\nx,5,3,1\ny,2,6,2\nz,0,0,9\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"\x1f\x8b\x08\0abc", "packed with gzip"),
+        (b"PK\x03\x04abc", "a spreadsheet or an archive"),
+        (b"\xd0\xcf\x11\xe0abc", "a spreadsheet: save it as CSV"),
+        (b"PAR1abc", "let its name end in .parquet"),
+        (b"<!DOCTYPE html><html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid x\n", "git lfs pull"),
+    ],
+)
+def test_what_is_called_a_table_and_is_none(tmp_path: Path, content: bytes, what: str) -> None:
+    (tmp_path / "own.csv").write_bytes(content)
+    with pytest.raises(UserError, match=what):
+        take_in(tmp_path / "own.csv", Options(), ())
+
+
+def test_a_table_of_paths_alone_finds_its_media(tmp_path: Path) -> None:
+    clip(tmp_path / "x.mp4")
+    for column in ("path", "audio_path", "file"):
+        assert taken(tmp_path, f"{column},anger,joy\nx.mp4,.7,.3\ngone.mp4,.2,.8\n").media == 1

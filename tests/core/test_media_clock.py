@@ -172,3 +172,18 @@ def test_a_plain_file_is_read_as_ever(tmp_path):
     assert media.reading(clip(tmp_path / "a.mp4", sound=tone(1))) == ()
     assert media.reading(cue(tmp_path / "a.ts")) != media.reading(tmp_path / "a.mp4")
     assert media.remarks(tmp_path / "a.mp4") == ()
+
+
+def test_pictures_behind_the_end_that_the_header_tells_make_the_file_longer(tmp_path):
+    """A part that is copied by packets ends with a picture that others, left behind, would have come before."""
+    whole = tmp_path / "whole.mp4"
+    dark = ((i / 25, np.full((48, 64, 3), i, np.uint8)) for i in range(50))
+    media.encode(tmp_path / "plain.mp4", dark, tone(2), 25)
+    ffmpeg(
+        "-i", tmp_path / "plain.mp4", "-c:v", "libx264", "-bf", 3, "-x264-params", "b-adapt=0:b-pyramid=none:scenecut=0", whole
+    )
+    part = tmp_path / "part.mp4"
+    ffmpeg("-i", whole, "-c", "copy", "-t", 1.5, part)
+    times = times_of(part)
+    assert media.probe(part).duration >= times[-1] + 0.03
+    assert len(times) == len(media.frame_times(part))

@@ -32,6 +32,7 @@ def decoded(path):
         ("flv", H264),
         ("ts", H264),
         ("mkv", H264),
+        ("nut", H264),
         ("avi", ("-c:v", "mpeg4", "-c:a", "mp3")),
     ],
 )

@@ -99,3 +99,75 @@ def test_a_blank_line_between_frames_moves_none(tmp_path):
     file.write_text(HEAD + "1,-1\n\n0,0\n")
     with pytest.raises(UserError, match=r"24-30\.txt lacks a number in line 3"):
         read(tmp_path)
+
+
+EXPR = "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise,Other\n"
+
+
+def task_files(root, folder, files):
+    for name, content in files.items():
+        file = root / folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    return root
+
+
+def test_a_clips_class_is_the_one_of_most_annotated_frames(tmp_path):
+    files = {
+        "Train_Set/a.txt": EXPR + "-1\n4\n4\n0\n-1\n",
+        "Train_Set/b_left.txt": EXPR + "-1\n-1\n",
+        "Validation_Set/c.txt": EXPR + "7\n",
+    }
+    found = read(task_files(tmp_path, "EXPR_Classification_Challenge", files))
+    assert found.kind == "aff-wild2"
+    assert found.labels == ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise", "other")
+    assert found.table["label"].to_dict() == {"a": "happiness", "b_left": "", "c": "other"}
+    assert found.table.loc["a", ["frames", "labelled"]].tolist() == [5, 3]
+    assert found.table.loc["a", ["share happiness", "share neutral", "share fear"]].tolist() == pytest.approx([2 / 3, 1 / 3, 0])
+    assert found.facts["frames_by_class"]["happiness"] == 2
+    assert any("most of its annotated frames" in line for line in found.missing)
+    assert "1 clips have no annotated frame, and so no label." in found.missing
+    drawn = found.read_annotations(found.root, found.table.loc["a"])
+    assert drawn["happiness"].values[:, 0].tolist() == [0, 1, 1, 0, 0]
+    assert drawn["neutral"].present.tolist() == [False, True, True, True, False]
+
+
+def test_a_class_that_is_none_and_two_that_tie_are_said(tmp_path):
+    found = read(task_files(tmp_path, "EXPR_Set", {"Training_Set/a.txt": EXPR + "1\n2\n9\n"}))
+    assert found.table.loc["a", "label"] in ("anger", "disgust")
+    assert found.table.loc["a", "labelled"] == 2
+    assert any("1 frames beyond the classes and -1" in line for line in found.missing)
+    assert any("of 1 that show several as often" in line for line in found.missing)
+
+
+def test_action_units_are_attributes_and_minus_one_is_no_label(tmp_path):
+    files = {"Train_Set/a.txt": "AU1,AU2,AU12\n0,1,-1\n1,1,-1\n0,-1,-1\n", "Validation_Set/b.txt": "AU1,AU2,AU12\n1,0,1\n"}
+    found = read(task_files(tmp_path, "AU_Detection_Challenge", files))
+    assert found.labels == ()
+    assert found.table.loc["a", ["AU1", "AU2"]].tolist() == pytest.approx([1 / 3, 1])
+    assert found.table["AU12"].isna().tolist() == [True, False]
+    drawn = found.read_annotations(found.root, found.table.loc["a"])
+    assert drawn["AU2"].values[:, 0].tolist() == [1, 1, 0]
+    assert drawn["AU2"].present.tolist() == [True, True, False]
+
+
+def test_of_several_tasks_one_is_read_and_the_others_are_told_of(tmp_path):
+    corpus(tmp_path)
+    task_files(tmp_path, "EXPR_Classification_Challenge", {"Train_Set/10-60.txt": EXPR + "5\n", "Train_Set/x.txt": EXPR + "5;\n"})
+    found = read(tmp_path)
+    assert found.table.loc["10-60", "valence"] == pytest.approx(0.3)
+    assert any("of expr and au (--option task=expr)" in line for line in found.missing)
+    assert list(read(tmp_path, options={"task": "au"}).table.index) == ["10-60"]
+    with pytest.raises(UserError, match=r"x\.txt has '5;' in line 2: the number of a class is expected"):
+        read(tmp_path, options={"task": "expr"})
+    (tmp_path / "EXPR_Classification_Challenge" / "Train_Set" / "x.txt").write_text("Neutral,Anger\n1\n")
+    with pytest.raises(UserError, match="2 lists of classes"):
+        read(tmp_path, options={"task": "expr"})
+
+
+def test_the_folder_of_one_task_is_a_corpus_too(tmp_path):
+    task_files(tmp_path, "EXPR_Classification_Challenge", {"Train_Set/a.txt": EXPR + "5\n"})
+    for place in ("EXPR_Classification_Challenge", "EXPR_Classification_Challenge/Train_Set"):
+        assert read(tmp_path / place).table["label"].to_dict() == {"a": "sadness"}
+    with pytest.raises(UserError, match="annotations of expr, and none of au"):
+        read(tmp_path, options={"task": "au"})

@@ -39,3 +39,10 @@ def test_an_alias_says_what_is_meant() -> None:
 def test_nothing_in_common_is_one_sentence() -> None:
     with pytest.raises(UserError, match="No clip of mine carries a label of the model: its labels are calm"):
         labelled_for(corpus("calm", ""), SPEC)
+
+
+def test_words_of_other_languages_are_the_classes_that_they_mean() -> None:
+    found, notes = labelled_for(corpus("Wut", "tristesse", "COLÈRE", "悲しみ", "Ruhe"), SPEC)
+    assert found.table["label"].to_dict() == {"c0": "anger", "c1": "sadness", "c2": "anger", "c3": "sadness"}
+    assert "Wut as anger" in notes[0]
+    assert "(Ruhe 1)" in notes[1]
