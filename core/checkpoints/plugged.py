@@ -21,7 +21,7 @@ from affectscope.core.wrapping.declared import WRAPPED, Declared
 from affectscope.core.wrapping.making import Made, make, read_state
 
 # Part of every digest: raise it whenever a wrapped network comes to answer otherwise.
-WRAPPING_VERSION = 1
+WRAPPING_VERSION = 2
 
 
 def card_of(made: Made) -> dict[str, Any]:

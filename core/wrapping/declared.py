@@ -248,8 +248,15 @@ def _check(declared: Declared) -> None:
         raise UserError(f'{declared.name} needs inputs, such as inputs={{"audio": "log-mel-64"}}.')
     if declared.task not in _TASKS:
         raise UserError(f"There is no task {shown(declared.task)}: choose {' or '.join(_TASKS)}.")
+    if declared.task == "classification" and len(declared.labels) == 1:
+        raise UserError(
+            f"{declared.name} has one class, and a class alone has all of the probability: of one output that tells two classes "
+            'apart, return one for each in forward(); of a value, say task="regression".'
+        )
     if declared.outputs not in ("logits", "probabilities"):
         raise UserError(f"outputs is logits or probabilities, not {shown(declared.outputs)}.")
+    if declared.task == "regression" and declared.outputs == "probabilities":
+        raise UserError(f"{declared.name} is a regression, whose outputs are values: leave outputs= out.")
     named = {*declared.absence, *(m for modalities in declared.heads.values() for m in modalities)}
     named |= {declared.reference} if declared.reference else set()
     if strange := sorted(named - set(declared.inputs)):

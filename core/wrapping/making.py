@@ -49,7 +49,10 @@ def make(declared: Declared, path: Path | None = None, state: Mapping[str, Tenso
     # Whoever asks for it first may do so without gradients, but heatmaps need them.
     with torch.inference_mode(False):
         network = _built(declared, path or declared.weights, state)
-    network.requires_grad_(False).eval()
+    # TorchScript has no requires_grad_.
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    network.eval()
     watch(declared, network)
     inputs = _first_clip(takes, declared.reference)
     with torch.inference_mode():
@@ -108,6 +111,19 @@ def _built(declared: Declared, path: Path | None, state: Mapping[str, Tensor] | 
         raise UserError(f"{declared.name} could not be built{of}: {told(error)}.") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"{declared.name} was built as {type(network).__name__}: its function must return an nn.Module.")
+    return _bare(network)
+
+
+def _bare(network: nn.Module) -> nn.Module:
+    """The network without what torch.compile and DataParallel put around it or its parts: hooks see into modules as they were
+    written, and these have the names that the person gave them."""
+    while isinstance(inside := getattr(network, "_orig_mod", None), nn.Module) or isinstance(network, nn.DataParallel):
+        network = inside if isinstance(inside, nn.Module) else network.module
+    for name, part in list(network.named_children()):
+        if (bare := _bare(part)) is not part:
+            setattr(network, name, bare)
+    # What `module.compile()` leaves behind.
+    network._compiled_call_impl = None
     return network
 
 
@@ -150,7 +166,7 @@ def _remarks(declared: Declared, inputs: Inputs, output: NetworkOutput) -> list[
     noticed = []
     for attention in declared.attentions:
         maps = output.weights[attention.name][0]
-        _check_alone(declared, attention, maps, inputs)
+        _check_sides(declared, attention, maps, inputs)
         sides = dict.fromkeys([(attention.query, maps.shape[-2]), (attention.key, maps.shape[-1])])
         # One query stands for all frames.
         off = [f"{have} frames for {count} of {m}" for m, have in sides if have not in (1, count := inputs[m].shape[1])]
@@ -164,11 +180,19 @@ def _remarks(declared: Declared, inputs: Inputs, output: NetworkOutput) -> list[
     return noticed
 
 
-def _check_alone(declared: Declared, attention: Attention, maps: Tensor, inputs: Inputs) -> None:
+def _check_sides(declared: Declared, attention: Attention, maps: Tensor, inputs: Inputs) -> None:
     """
     Raises:
-        UserError: when the tokens are as many as the frames of all modalities together, and nobody said which is which.
+        UserError: when the tokens are as many as the frames of all modalities together, and nobody said which is which; or the
+            rows are as many as there are keys, and the columns as there are queries.
     """
+    queries, keys = inputs[attention.query].shape[1], inputs[attention.key].shape[1]
+    if queries != keys and maps.shape[-2:] == (keys, queries):
+        raise UserError(
+            f"The attention {shown(attention.name)} of {declared.name}{declared.place} is the other way round: of {queries} "
+            f"frames of {attention.query} and {keys} of {attention.key} it has {maps.shape[-2]} rows and {maps.shape[-1]} "
+            "columns. Rows are those that look, the query."
+        )
     every = sum(inputs[m].shape[1] for m in inputs.modalities)
     if len(inputs.modalities) > 1 and not attention.among and every <= maps.shape[-1] <= every + 2:
         raise UserError(
