@@ -45,6 +45,7 @@ def model(
     absence: str | Mapping[str, str] = "zeros",
     batched: bool = False,
     weights: str | Path | None = None,
+    prior: float | Sequence[float] | None = None,
 ) -> Callable[[Builder], Declared]:
     """Make a network of any class a model: decorates the function that builds it.
 
@@ -65,6 +66,8 @@ def model(
             ``forward-fill``; or ``mask`` where it is handed one. One for all, or by modality.
         batched: whether the network takes several clips at once, padded, with their lengths; else each is asked alone.
         weights: where they lie, from the plugin's folder on; others are named as NAME=PATH.
+        prior: of a regression, what it says where nothing is known, such as 4 on a scale of 1 to 7; one for all labels, or one
+            for each; 0 if left out.
 
     Raises:
         UserError: when the name is taken, or what is said makes no sense.
@@ -86,6 +89,7 @@ def model(
         declaration = Declared(
             name, build, tuple(labels), dict(inputs), {h: tuple(ms) for h, ms in (heads or {}).items()}, tuple(decision), task,
             reference, outputs, spread(absence, list(inputs)), batched,
+            prior=() if prior is None else (float(prior),) * len(labels) if isinstance(prior, int | float) else tuple(prior),
         )  # fmt: skip
         if weights is not None:
             declaration.weights = Path(declaration.file).parent / Path(weights).expanduser()

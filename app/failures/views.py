@@ -24,6 +24,7 @@ from affectscope.core.inference.table import DECISION, PredictionTable
 from affectscope.core.library.cards import strange
 from affectscope.core.metrics.calibration import ECE_TITLE
 from affectscope.core.metrics.metrics import METRICS
+from affectscope.core.metrics.scales import apart
 from affectscope.core.text import percent
 from affectscope.core.timeline.lanes import head_title
 
@@ -77,6 +78,8 @@ def show(view: str, model: str, prediction_table: PredictionTable, row: DeltaGen
     elif view == "abstention":
         abstention.show(looked, _modalities(model))
     elif prediction_table.task == "regression":
+        if other := apart(attribute, table["predicted"].to_numpy(float), table["truth"].to_numpy(float)):
+            say.warning(other, icon=":material/straighten:")
         _errors(looked, attribute, table)
     else:
         _cases(looked)

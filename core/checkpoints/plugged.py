@@ -70,6 +70,18 @@ def check_takes_weights(model: str) -> None:
         raise UserError(f"{shown(model)} takes no weights: its function has neither a path nor a state.")
 
 
+def check_trained_here(model: str) -> None:
+    """
+    Raises:
+        UserError: when the model is a plugin's, which knows what its network learns by and does not tell.
+    """
+    if model in known():
+        raise UserError(
+            f"{shown(model)} is a plugin's network, and only AffectScope's own systems are trained here: train it with your own "
+            f"code, and name the weights that it leaves with weights= in its plugin, or as {shown(model)}=PATH."
+        )
+
+
 def place(declared: Declared, weights: Path | None = None) -> Path | None:
     """Where a model's weights lie; None where its builder takes none, or finds them by itself."""
     return (weights or declared.weights) if declared.wants else None

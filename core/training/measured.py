@@ -26,6 +26,7 @@ from affectscope.core.metrics.abstention import aurc, surest
 from affectscope.core.metrics.answers import Ask, Predictions, collect
 from affectscope.core.metrics.intervals import mean_of_shares, wilson
 from affectscope.core.metrics.metrics import Metrics, by_head
+from affectscope.core.metrics.scales import apart
 from affectscope.core.models.base import AVModel, ModelOutput
 from affectscope.core.streams import Batch, Clip
 from affectscope.core.training.batches import Batches
@@ -123,8 +124,18 @@ def measure_clips(checkpoint: Checkpoint, clips: Sequence[Clip], without: str | 
     found = collect(checkpoint.model, batches, without, ask=asked)
     sure = {head: torch.cat(parts) for head, parts in steady.items()}
     blind = _blind(checkpoint.model, without)
-    has = {m: int(there.sum()) for m, there in found.present.items()}
-    return [_row(found, head, sure.get(head)) | {"has": has} for head in found.predictions if head not in blind]
+    told: dict[str, Any] = {"has": {m: int(there.sum()) for m, there in found.present.items()}}
+    if remarks := _other_scales(found):
+        told["remarks"] = remarks
+    return [_row(found, head, sure.get(head)) | told for head in found.predictions if head not in blind]
+
+
+def _other_scales(found: Predictions) -> list[str]:
+    if found.spec.task != "regression":
+        return []
+    said, true = found.predictions["decision"].numpy(), found.target.numpy()
+    each = [apart(name, said[:, i], true[:, i]) for i, name in enumerate(found.spec.labels)]
+    return [sentence for sentence in each if sentence]
 
 
 def answerable(checkpoint: Checkpoint, clips: Sequence[Clip]) -> tuple[list[Clip], list[str]]:

@@ -59,6 +59,7 @@ class Declared:
         reference: the modality whose frames get an answer each; empty where a clip gets one.
         absence: modality -> what stands for frames that are missing.
         weights: where they lie, for builders of ``path`` and ``state``.
+        prior: what a regression says without any evidence, a value a label; empty for 0.
         source: the file that it stands in, where that is not the function's.
     """
 
@@ -74,6 +75,7 @@ class Declared:
     absence: Mapping[str, Absence] = field(default_factory=dict)
     batched: bool = False
     weights: Path | None = None
+    prior: tuple[float, ...] = ()
     answer: Forward | None = None
     attentions: list[Attention] = field(default_factory=list)
     vectors: list[Vector] = field(default_factory=list)
@@ -255,6 +257,11 @@ def _check(declared: Declared) -> None:
         )
     if declared.outputs not in ("logits", "probabilities"):
         raise UserError(f"outputs is logits or probabilities, not {shown(declared.outputs)}.")
+    if declared.prior and (declared.task != "regression" or len(declared.prior) != len(declared.labels)):
+        raise UserError(
+            f"prior= is what a regression says without any evidence, one value for each of its labels, or one for all: "
+            f"{declared.name} is a {declared.task} of {len(declared.labels)}."
+        )
     if declared.task == "regression" and declared.outputs == "probabilities":
         raise UserError(f"{declared.name} is a regression, whose outputs are values: leave outputs= out.")
     named = {*declared.absence, *(m for modalities in declared.heads.values() for m in modalities)}

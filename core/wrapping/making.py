@@ -175,6 +175,11 @@ def _remarks(declared: Declared, inputs: Inputs, output: NetworkOutput) -> list[
     answer = next(iter(output.predictions.values()))
     if declared.reference and answer.ndim == 3 and answer.shape[1] != (count := inputs[declared.reference].shape[1]):
         noticed.append(f"It answers {answer.shape[1]} times for {count} frames of {declared.reference}: matched by proportion.")
+    if declared.task == "regression" and not declared.prior and bool((answer.abs() >= 1).all() & (answer > 0).all()):
+        noticed.append(
+            f"Its values begin at {float(answer.min()):.2g}, and without any evidence it would say 0: where its scale does not "
+            "hold that, say prior=, such as 4 on a scale of 1 to 7."
+        )
     if declared.outputs == "logits" and declared.task == "classification" and _are_probabilities(answer):
         noticed.append('Its answers look like probabilities: where they are, say outputs="probabilities".')
     return noticed

@@ -51,6 +51,8 @@ class WrappedModel(AVModel):
         self.declared, self.network, self.takes, self.widths = declared, network, dict(takes), dict(widths)
         self.look_at = {modality: module_at(declared, network, layer) for modality, layer in declared.looks.items()}
         self._turn = RLock()
+        if declared.prior:
+            self.prior = torch.tensor(declared.prior, dtype=torch.float32)
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
         batch = batch.completed(self.spec.inputs)

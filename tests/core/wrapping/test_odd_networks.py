@@ -205,8 +205,31 @@ class Crossed(nn.Module):
 
 
 def test_an_attention_the_other_way_round_is_said() -> None:
-    # Of 2 s, 125 frames of llds and 60 of faces.
+    # Of 2 s, 200 frames of llds and 60 of faces.
     declaration = declare(Crossed, inputs={"audio": "llds", "visual": "face-maps"})
     declaration.attention("looks", query="visual", key="audio", module="attn")
     with pytest.raises(UserError, match=r"is the other way round: of 60 frames of visual and .* of audio it has .* rows and 60"):
         make(declaration)
+
+
+def in_seven(more: float = 0.0) -> nn.Module:
+    class Rated(Heard):
+        def forward(self, a):
+            return 4 + more + super().forward(a).tanh()
+
+    return Rated()
+
+
+@torch.inference_mode()
+def test_a_regression_on_another_scale_says_what_it_answers_without_evidence() -> None:
+    rated = {"labels": ("valence", "arousal", "dominance"), "task": "regression"}
+    made = make(declare(in_seven, **rated))
+    assert any("without any evidence it would say 0" in remark for remark in made.remarks)
+    made = make(declare(in_seven, **rated, prior=4))
+    assert made.remarks == ()
+    output = made.model(Batch.of(audio=sound()).without("audio"))
+    assert output.predictions["audio"].tolist() == [[4.0, 4.0, 4.0]]
+    with pytest.raises(UserError, match="one value for each of its labels, or one for all: net is a regression of 3"):
+        declare(in_seven, **rated, prior=(4, 4))
+    with pytest.raises(UserError, match="net is a classification of 3"):
+        declare(prior=4)
