@@ -107,7 +107,8 @@ def blind(checkpoint: Checkpoint, looks: sight.Sight | None, extraction: Extract
     reasons = {}
     for head in spec.heads:
         if PICTURE not in spec.modalities[head]:
-            reasons[head] = f"the head {head_title(head).lower()} looks at no picture"
+            title = head_title(head).lower()
+            reasons[head] = f"the {f'head of {title}' if ' ' in title else f'{title} head'} looks at nothing"
         elif looks is None:
             made = "arrays that were made elsewhere, " if source_of(checkpoint.sets[PICTURE]) else ""
             reasons[head] = f"nothing leads from its features ({made}{checkpoint.sets[PICTURE]}) back to the picture"
