@@ -23,6 +23,7 @@ class Verdict:
         differs: whether a second model, to which this one is compared, says something else.
         near: how near the clip is to what the model knows, in words; empty where nobody knows.
         head: what a press on its card asks to see; without one there is nothing to press.
+        scope: of a decision over several heads, which of them it was taken from.
     """
 
     title: str
@@ -33,6 +34,7 @@ class Verdict:
     differs: bool = False
     near: str = ""
     head: str = ""
+    scope: str = ""
 
 
 def heading(title: str, facts: Sequence[str] = (), caution: str = "") -> None:
