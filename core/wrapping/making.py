@@ -117,8 +117,10 @@ def _built(declared: Declared, path: Path | None, state: Mapping[str, Tensor] | 
 def _bare(network: nn.Module) -> nn.Module:
     """The network without what torch.compile and DataParallel put around it or its parts: hooks see into modules as they were
     written, and these have the names that the person gave them."""
-    while isinstance(inside := getattr(network, "_orig_mod", None), nn.Module) or isinstance(network, nn.DataParallel):
-        network = inside if isinstance(inside, nn.Module) else network.module
+    while isinstance(inside := getattr(network, "_orig_mod" if hasattr(network, "_orig_mod") else "module", None), nn.Module):
+        if not (hasattr(network, "_orig_mod") or isinstance(network, nn.DataParallel)):
+            break
+        network = inside
     for name, part in list(network.named_children()):
         if (bare := _bare(part)) is not part:
             setattr(network, name, bare)
