@@ -45,6 +45,7 @@ def model(
     absence: str | Mapping[str, str] = "zeros",
     batched: bool = False,
     weights: str | Path | None = None,
+    prior: float | Sequence[float] | None = None,
 ) -> Callable[[Builder], Declared]:
     """Register a network of any class as a model: decorator of the function that builds it.
 
@@ -59,12 +60,14 @@ def model(
         heads: head -> modalities that it uses; by default, derived from the network's first output.
         decision: the heads whose mean is the system's decision; by default, the first head.
         task: ``classification`` or ``regression``.
-        reference: for predictions per frame, the modality whose frames they follow; other modalities are resampled to its times.
-        outputs: ``logits``, or ``probabilities`` if the network ends in a softmax.
-        absence: what replaces missing frames for a network without a mask: ``zeros``, ``noise``, ``mean``, ``forward-fill``;
-            or ``mask`` if the network uses one. One value for all modalities, or one per modality.
-        batched: whether the network accepts several clips at once, padded, with their lengths; otherwise it gets one at a time.
-        weights: the path of the weights, relative to the plugin's folder; users can give others as NAME=PATH.
+        reference: the modality whose frames get an answer each; every other modality is given at its times.
+        outputs: ``logits``, or ``probabilities`` where the network ends in a softmax.
+        absence: what stands for frames that are missing in a network that knows no absence: ``zeros``, ``noise``, ``mean``,
+            ``forward-fill``; or ``mask`` where it is handed one. One for all, or by modality.
+        batched: whether the network takes several clips at once, padded, with their lengths; else each is asked alone.
+        weights: where they lie, from the plugin's folder on; others are named as NAME=PATH.
+        prior: of a regression, what it says where nothing is known, such as 4 on a scale of 1 to 7; one for all labels, or one
+            for each; 0 if left out.
 
     Raises:
         UserError: if the name is taken, or the arguments are inconsistent.
@@ -86,6 +89,7 @@ def model(
         declaration = Declared(
             name, build, tuple(labels), dict(inputs), {h: tuple(ms) for h, ms in (heads or {}).items()}, tuple(decision), task,
             reference, outputs, spread(absence, list(inputs)), batched,
+            prior=() if prior is None else (float(prior),) * len(labels) if isinstance(prior, int | float) else tuple(prior),
         )  # fmt: skip
         if weights is not None:
             declaration.weights = Path(declaration.file).parent / Path(weights).expanduser()

@@ -338,7 +338,7 @@ class Analyzer:
         spec = self.checkpoint.spec
         if spec.reference:
             times = max((streams[m].times for m in spec.inputs), key=len)
-            return times, torch.stack([answered.output.predictions[h][0, : len(times)] for h in spec.heads]).numpy()
+            return times, torch.stack([spec.readable(answered.logits[h][0, : len(times)]) for h in spec.heads]).cpu().numpy()
         times = np.linspace(0, duration, PREFIXES + 1)[1:]
         keep = {}
         for name in batch:

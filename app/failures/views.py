@@ -24,7 +24,8 @@ from affectscope.core.inference.table import DECISION, PredictionTable
 from affectscope.core.library.cards import strange
 from affectscope.core.metrics.calibration import ECE_TITLE
 from affectscope.core.metrics.metrics import METRICS
-from affectscope.core.text import percent
+from affectscope.core.metrics.scales import apart
+from affectscope.core.text import percent, shown
 from affectscope.core.timeline.lanes import head_title
 
 _HEADS = "Decision is the system's overall answer over its heads. A head answers from sound, from the picture, or from both."
@@ -49,7 +50,8 @@ def summary(model: str, prediction_table: PredictionTable | None) -> list[str]:
     if count := strange(prediction_table):
         facts.append(f"{count} with labels that it does not know, counted as wrong")
     if prediction_table.broken:
-        facts.append(f"{len(prediction_table.broken)} clips could not be read")
+        count, first = len(prediction_table.broken), shown(prediction_table.broken[0], 160)
+        facts.append(f"{count} {'clip' if count == 1 else 'clips'} could not be read or answered; {first}")
     return facts
 
 
@@ -77,6 +79,8 @@ def show(view: str, model: str, prediction_table: PredictionTable, row: DeltaGen
     elif view == "abstention":
         abstention.show(looked, _modalities(model))
     elif prediction_table.task == "regression":
+        if other := apart(attribute, table["predicted"].to_numpy(float), table["truth"].to_numpy(float)):
+            say.warning(other, icon=":material/straighten:")
         _errors(looked, attribute, table)
     else:
         _cases(looked)

@@ -18,6 +18,7 @@ from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root
 from affectscope.core.errors import UserError
 from affectscope.core.knowing.words import Familiar
+from affectscope.core.models.base import ModelSpec
 from affectscope.core.perturbation import Perturbation
 from affectscope.core.timeline.lanes import head_title
 from affectscope.core.timeline.timeline import Timeline
@@ -179,13 +180,21 @@ def verdicts(prediction: Prediction, model: str) -> list[Verdict]:
         return Verdict(head_title(head), label, probability, evidence, note)
 
     decision = of_head("decision", any(prediction.evidence.values()), "The system's own answer over its heads.")
-    answers = [replace(decision, near=familiar.of_decision)]
+    answers = [replace(decision, near=familiar.of_decision, scope=_scope(spec(model)))]
     for head, modalities in heads(model).items():
         note = f"What the {head_title(head).lower()} head says" + (
             f"; it draws on {' and '.join(modalities)}." if modalities else "."
         )
         answers.append(replace(of_head(head, prediction.evidence.get(head, True), note), head=head, near=familiar.of(modalities)))
     return answers
+
+
+def _scope(declared: ModelSpec) -> str:
+    """Which heads the decision is taken from, where a model has several; of some of them, their names."""
+    if len(declared.heads) < 2:
+        return ""
+    every = set(declared.decision) == set(declared.heads)
+    return "all heads" if every else " and ".join(head_title(head).lower() for head in declared.decision)
 
 
 def main_heatmap(analysed: Result) -> str:

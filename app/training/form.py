@@ -7,9 +7,10 @@ import streamlit as st
 from affectscope.app import services
 from affectscope.app.common import press, say, session
 from affectscope.app.training import outlook
+from affectscope.core.checkpoints import plugged
 from affectscope.core.errors import UserError
 from affectscope.core.models.base import MODELS
-from affectscope.core.text import markdown
+from affectscope.core.text import markdown, shown
 from affectscope.core.training import beside
 from affectscope.core.training.background import devices, start, strategies
 from affectscope.core.training.recipes import recipe
@@ -49,6 +50,12 @@ def _order() -> Order:
     system = first.selectbox(
         "System", names, index=names.index("auxformer"), key="train_system", help="What the models are: see docs/systems.md."
     )
+    if plugins := list(plugged.known()):
+        which = shown(plugins[0]) + (f" and {len(plugins) - 1} more" if len(plugins) > 1 else "")
+        st.caption(
+            f"These systems are trained here. Networks of plugins ({markdown(which)}) are trained by their own code: start the "
+            "app again with the new weights, `--weights NAME=PATH`."
+        )
     presets = list(MODELS[system].presets())
     preset = second.selectbox(
         "Size", presets, index=presets.index("demo") if "demo" in presets else 0, key=f"train_preset_{system}",

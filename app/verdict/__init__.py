@@ -20,9 +20,10 @@ class Verdict:
     Attributes:
         label: a class, or the values of attributes.
         probability: of the class; None for attributes.
-        differs: whether the model that this one is compared with answers differently.
-        near: how close the clip is to the training data, in words; empty if unknown.
-        head: the head to show when its card is clicked; empty if not clickable.
+        differs: whether a second model, to which this one is compared, says something else.
+        near: how near the clip is to what the model knows, in words; empty where nobody knows.
+        head: what a press on its card asks to see; without one there is nothing to press.
+        scope: of a decision over several heads, which of them it was taken from.
     """
 
     title: str
@@ -33,6 +34,7 @@ class Verdict:
     differs: bool = False
     near: str = ""
     head: str = ""
+    scope: str = ""
 
 
 def heading(title: str, facts: Sequence[str] = (), caution: str = "") -> None:

@@ -33,17 +33,17 @@ function cards({ verdicts, truth, name }, look) {
   const box = make("div", "cards")
   box.setAttribute("role", "list")
   box.setAttribute("aria-label", name ? `What ${name} says` : "What the model says")
-  box.append(...verdicts.map((verdict, i) => card(verdict, truth, i === 0, look, verdicts.length > 2)))
+  box.append(...verdicts.map((verdict, i) => card(verdict, truth, i === 0, look)))
   if (truth) box.append(truthCard(truth))
   return box
 }
 
-function card(verdict, truth, main, look, several) {
+function card(verdict, truth, main, look) {
   const box = item(`card${main ? " main" : ""}${verdict.evidence ? "" : " blind"}${verdict.differs ? " differs" : ""}`, verdict.title)
   box.title = verdict.note
   if (verdict.head && verdict.evidence) box.firstChild.firstChild.replaceWith(lookButton(verdict, look))
   const classed = verdict.probability !== null
-  if (main) box.firstChild.append(scope(several))
+  if (main) box.firstChild.append(scope(verdict.scope))
   const line = make("div", "line")
   line.append(make("span", "class", verdict.evidence ? verdict.label : "no evidence"))
   if (verdict.evidence && truth && classed) line.append(mark(verdict.label === truth))
@@ -66,9 +66,9 @@ function near(box, { near, evidence }) {
 }
 
 // What the main answer was taken from.
-function scope(several) {
+function scope(heads) {
   const text = make("span", "scope")
-  if (several) text.append(make("span", "heads", "all heads, "))
+  if (heads) text.append(make("span", "heads", `${heads}, `))
   text.append("whole clip")
   return text
 }

@@ -11,14 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from affectscope.core.checking import looking, promises
+from affectscope.core.checking.aside import aside
 from affectscope.core.checking.findings import Found, NotApplicable, Promise
 from affectscope.core.checking.questions import Subject
 from affectscope.core.checkpoints.saved import Checkpoint
+from affectscope.core.wrapping.asking import settings_kept
 
-__all__ = ["CHECKING_VERSION", "PROMISES", "Promise", "check", "summary"]
+__all__ = ["CHECKING_VERSION", "PROMISES", "Promise", "check", "speechless", "summary"]
 
-# Part of every cached result's key: raise it whenever a check changes.
-CHECKING_VERSION = 1
+# Part of every kept result's key: raise it whenever a promise is checked otherwise.
+CHECKING_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Line:
 PROMISES: dict[str, Line] = {
     "answers": Line("It answers as it declares", promises.answers),
     "repeat": Line("The same question gets the same answer", promises.repeat),
+    "aside": Line("A question changes nothing but the answer", aside),
     "subsets": Line("Any subset of the modalities is answered", promises.subsets, compares=True),
     "nothing": Line("Without evidence it says so", promises.nothing),
     "lengths": Line("Clips of any length are answered", promises.lengths),
@@ -59,7 +62,12 @@ def check(checkpoint: Checkpoint, progress: Callable[[str, float], None] = lambd
     Args:
         progress: called with a promise and the share done, 0..1.
     """
-    subject, results, why = Subject(checkpoint), dict[str, Promise](), ""
+    with settings_kept():
+        return _checked_in_order(Subject(checkpoint), progress)
+
+
+def _checked_in_order(subject: Subject, progress: Callable[[str, float], None]) -> list[Promise]:
+    results, why = dict[str, Promise](), ""
     for name, line in PROMISES.items():
         progress(line.title, len(results) / len(PROMISES))
         if why == _SPEECHLESS or (why and line.compares):
@@ -70,6 +78,18 @@ def check(checkpoint: Checkpoint, progress: Callable[[str, float], None] = lambd
             why = _FICKLE if name == "repeat" else _SPEECHLESS if results[name].detail.startswith(_FAILS) else ""
     progress("Done", 1.0)
     return list(results.values())
+
+
+def speechless(why: str) -> list[Promise]:
+    """Of a model that could not even be made, because it cannot answer the first clip that it is asked about: that, and that
+    nothing else can be said.
+
+    Args:
+        why: a sentence.
+    """
+    first, *others = PROMISES.items()
+    told = [Promise(first[0], first[1].title, "broken", why)]
+    return told + [Promise(name, line.title, "not applicable", _SPEECHLESS) for name, line in others]
 
 
 def summary(results: Sequence[Promise]) -> str:

@@ -14,6 +14,7 @@ from affectscope.core.errors import UserError
 from affectscope.core.models.base import ModelOutput
 from affectscope.core.streams import Batch
 from affectscope.core.text import shown
+from affectscope.core.wrapping.asking import by_batch
 from affectscope.core.wrapping.given import MEANINGS
 
 # Relative to the largest logit. Another order of summation gives differences around 1e-6; a real dependence, 1e-2 and more.
@@ -24,6 +25,11 @@ ELSEWHERE = 1e-2
 _LENGTHS = (1, 2, 3, 17)
 _PADDING = (1, 9, 120)
 _NAMED = 3
+# How often it is asked beside that where it draws random numbers.
+_MORE = 40
+# Clips that must not be answered alike.
+_DIFFERENT = 6
+_NEAR_ONE = 1e-2
 _LONGEST_REASON = 300
 
 
@@ -45,11 +51,32 @@ def answers(subject: Subject) -> Found:
         name, _, _, layer, heads = odd[0]
         side = "declared and not returned" if odd[0] in declared else "returned and not declared"
         return broken(f"The attention {name}, layer {layer} with {heads} heads, is {side}.")
+    if alike := _alike(subject):
+        return broken(alike)
     singular, plural = ("class", "classes") if spec.task == "classification" else ("attribute", "attributes")
     parts = [f"{counted(len(spec.heads), 'head')} of {counted(len(spec.labels), singular, plural)}"]
     parts += [counted(len(output.embeddings), "embedding")] if output.embeddings else []
     parts += [counted(len(returned), "layer") + " of attention"] if returned else []
     return Found(f"{', '.join(parts)}, as declared.")
+
+
+def _alike(subject: Subject) -> str:
+    """One sentence on answers that no page can make anything of, or empty: to loud clips and soft ones, all of one length."""
+    drawn = subject.draw([subject.alike(20)] * _DIFFERENT)
+    loud = torch.logspace(-1, 1, _DIFFERENT)[:, None, None]
+    output = subject.ask(Batch({n: v * loud for n, v in drawn.values.items()}, drawn.present))
+    first = _row(output, 0)
+    if max(moved(first, _row(output, row)) for row in range(1, _DIFFERENT)) <= REPEATED:
+        return f"Clips of {_DIFFERENT} kinds get the same answer: it hangs on nothing that it is given, or on a call before."
+    for head in subject.spec.heads if subject.spec.task == "classification" and len(subject.spec.labels) > 1 else ():
+        logits = output.predictions[head].cpu().double()
+        if bool((logits >= 0).all() & (logits <= 1).all()):
+            sums = bool(((logits.sum(-1) - 1).abs() < _NEAR_ONE).all())
+            todo = (
+                'of a softmax, say outputs="probabilities"' if sums else 'of sigmoids, one for each label, say task="regression"'
+            )
+            return f"Every answer of the head {head} lies between 0 and 1, and as a logit hardly counts: {todo}."
+    return ""
 
 
 def subsets(subject: Subject) -> Found:
@@ -134,7 +161,7 @@ def padding(subject: Subject) -> Found:
     done = f"Up to {_PADDING[-1]} absent frames after the clip's end"
     if worst <= TOLERANCE and _company(subject) <= TOLERANCE:
         worst, done = max(worst, moved(subject.ask(mixed), before, 0)), f"{done}, and other clips of 3 to 31 frames,"
-    return within(worst, TOLERANCE, f"{done} move the answer by {{}}")
+    return _with_mode(subject, within(worst, TOLERANCE, f"{done} move the answer by {{}}"))
 
 
 def company(subject: Subject) -> Found:
@@ -174,21 +201,33 @@ def finite(subject: Subject) -> Found:
 def repeat(subject: Subject) -> Found:
     """The output is repeatable, with another input in between."""
     first, other = subject.draw([subject.alike(20)]), subject.draw([subject.alike(13)], seed=2)
-    before = subject.ask(first)
+    before, state = subject.ask(first), torch.get_rng_state()
     again = subject.ask(first)
+    # What is left to chance may come seldom.
+    times = 0 if torch.equal(state, torch.get_rng_state()) else _MORE
     subject.ask(other)
-    worst = max(moved(before, again), moved(before, subject.ask(first)))
-    what = "Asked three times, with another question between, it answers {} apart"
-    return _with_mode(subject, within(worst, REPEATED, what))
+    worst = max(moved(before, later) for later in (again, *(subject.ask(first) for _ in range(times + 1))))
+    what = f"Asked {'three times' if not times else f'{times + 3} times, as it draws random numbers'}, with another question"
+    return _with_mode(subject, within(worst, REPEATED, f"{what} between, it answers {{}} apart"))
 
 
 def _with_mode(subject: Subject, finding: Found) -> Found:
-    """The finding, plus modules in training mode if they may be the cause."""
-    parts = [name for name, part in subject.model.named_modules() if part.training and not any(part.children())]
-    if not finding.broken or not parts:
+    """What was found, with the parts that may be why: left in training mode, or normalising by the batch's own statistics."""
+    if not finding.broken:
         return finding
-    more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
-    return replace(finding, detail=f"{finding.detail} In training mode: {', '.join(parts[:_NAMED])}{more}; call eval().")
+    inner = [(name, part) for name, part in subject.model.named_modules() if not any(part.children())]
+    learning = [name for name, part in inner if part.training]
+    by_others = [name for name, part in inner if by_batch(part) and not part.training]
+    detail = finding.detail
+    if learning:
+        detail += f" In training mode: {_some(learning)}; call eval()."
+    if by_others:
+        detail += f" By the batch's own statistics (track_running_stats=False) normalise: {_some(by_others)}."
+    return replace(finding, detail=detail)
+
+
+def _some(parts: list[str]) -> str:
+    return ", ".join(parts[:_NAMED]) + (f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else "")
 
 
 def elsewhere(subject: Subject) -> Found:

@@ -20,8 +20,8 @@ from affectscope.core.text import shown
 from affectscope.core.wrapping.declared import WRAPPED, Declared
 from affectscope.core.wrapping.making import Made, make, read_state
 
-# Part of every digest: raise it whenever the output of wrapped networks changes.
-WRAPPING_VERSION = 1
+# Part of every digest: raise it whenever a wrapped network comes to answer otherwise.
+WRAPPING_VERSION = 2
 
 
 def card_of(made: Made) -> dict[str, Any]:
@@ -69,6 +69,18 @@ def check_takes_weights(model: str) -> None:
         raise UserError(f"No plugin declares a model {shown(model)} that takes weights: {told}.")
     if not declared[model].wants:
         raise UserError(f"{shown(model)} takes no weights: its function has neither a path nor a state.")
+
+
+def check_trained_here(model: str) -> None:
+    """
+    Raises:
+        UserError: when the model is a plugin's, which knows what its network learns by and does not tell.
+    """
+    if model in known():
+        raise UserError(
+            f"{shown(model)} is a plugin's network, and only AffectScope's own systems are trained here: train it with your own "
+            f"code, and name the weights that it leaves with weights= in its plugin, or as {shown(model)}=PATH."
+        )
 
 
 def place(declared: Declared, weights: Path | None = None) -> Path | None:

@@ -33,10 +33,18 @@ def check(
     status is 1 if a promise is broken."""
     from affectscope.core import checking
     from affectscope.core.checking import kept
+    from affectscope.core.checkpoints import plugged
 
     results: dict[str, list[Promise]] = {}
     for name in _of_plugin(Path(model)) if model.endswith(".py") else [model]:
-        checkpoint = load(name)
+        try:
+            checkpoint = load(name)
+        except UserError as error:
+            # The other models of the file are checked all the same.
+            if name.partition("=")[0] not in plugged.known():
+                raise
+            results[name] = checking.speechless(str(error))
+            continue
         with progress_bar() as report:
             results[name] = checking.check(checkpoint, report)
         kept.keep(checkpoint.digest, results[name])

@@ -183,6 +183,7 @@ def train(
 
     Options that you omit have the published values at paper size, and fast ones at demo size.
     """
+    from affectscope.core.checkpoints import plugged
     from affectscope.core.inference.precision import of_training
     from affectscope.core.library import named
     from affectscope.core.library.cards import held_out
@@ -191,6 +192,7 @@ def train(
     from affectscope.core.training.recipes import Recipe, recipe
     from affectscope.core.training.run import train_checkpoint
 
+    plugged.check_trained_here(system)
     own = recipe(system, preset)
     precision = of_training(precision) if precision else None
     given: dict[str, Any] = {

@@ -179,7 +179,8 @@ class Sheet:
         if not self.class_rows:
             return
         top, height = self.clock_row
-        title = f"Answer so far, at {time:.2f} s"
+        by_frame = any("by frame" in lane.title for lane in self.answers)
+        title = f"Answer{'' if by_frame else ' so far'}, at {time:.2f} s"
         pen.text(WIDTH - _MARGIN - _SIDE, top + height * 0.2, title, height * 0.56, _FAINT)
         now = [_at(lane, time) for lane in self.answers]
         whole = self.answers[0].kind == "probability"

@@ -64,7 +64,12 @@ def infer(
     broken: list[str] = []
     for clip, streams, duration in each_clip(checkpoint, corpus, broken, store, progress):
         batch = Batch.collate([streams], spec.inputs).to(model.prior.device)
-        answered = ask(checkpoint, batch, attention=True)
+        try:
+            answered = ask(checkpoint, batch, attention=True)
+        except UserError as error:
+            # A network of somebody's may take clips of some lengths alone: the others are answered all the same.
+            broken.append(f"{clip}: {error}")
+            continue
         output, near = answered.output, answered.familiar(checkpoint)
         facts = {str(k): v for k, v in corpus.table.loc[clip].items() if k not in ("path", "called") and pd.notna(v) and v != ""}
         familiar = {f"{called(m)} is": near.of([m]) for m in near.levels}

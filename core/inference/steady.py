@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from affectscope.core.checkpoints.saved import Checkpoint
+from affectscope.core.errors import UserError
 from affectscope.core.inference.asked import Answered, ask
 from affectscope.core.streams import Batch
 
@@ -32,7 +33,11 @@ def steadiness(checkpoint: Checkpoint, batch: Batch, answered: Answered) -> dict
     whole = answered.readable(checkpoint, batch)
     least = {head: shares.max(1).values for head, shares in whole.items()}
     for half in halves(batch):
-        shares_of = ask(checkpoint, half).readable(checkpoint, half)
+        try:
+            shares_of = ask(checkpoint, half).readable(checkpoint, half)
+        except UserError:
+            # Half a clip may be too short for a network of somebody's: the whole alone counts.
+            continue
         for head, shares in shares_of.items():
             own = shares.gather(1, whole[head].argmax(1, keepdim=True))[:, 0]
             least[head] = torch.minimum(least[head], own)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from affectscope.core.errors import UserError
-from affectscope.core.models.base import AVModel, ModelOutput, ModelSpec
+from affectscope.core.models.base import AVModel, ModelOutput, ModelSpec, over_clip
 from affectscope.core.streams import Batch
 
 Ask = Callable[[Batch], tuple[ModelOutput, Mapping[str, Tensor]]]
@@ -86,6 +86,7 @@ def collect(
         clips.append(labelled.nonzero()[:, 0].cpu() + count)
         count += len(batch)
         for head, answer in by_head.items():
+            answer = answer if labelled.ndim > 1 else _of_clips(model.spec, answer, batch)
             predictions.setdefault(head, []).append(_rows(answer.cpu(), labelled))
         for head, rows in output.evidence.items():
             evidence.setdefault(head, []).append(rows.cpu())
@@ -106,9 +107,19 @@ def _as_it_is(model: AVModel, batch: Batch) -> tuple[ModelOutput, Mapping[str, T
     return output, {**output.predictions, "decision": model.decide(output)}
 
 
+def _of_clips(spec: ModelSpec, answer: Tensor, batch: Batch) -> Tensor:
+    """[B, outputs], also of a model that answers by frame where clips have one label: its probabilities' mean over frames, as
+    logits; see ``core.inference.asked``."""
+    if answer.ndim == 2:
+        return answer
+    return over_clip(spec.readable(answer), batch).log() if spec.task == "classification" else over_clip(answer, batch)
+
+
 def _labelled(target: Tensor, by_frame: bool) -> Tensor:
     """[B], or [B, T] per frame: where there is a label."""
     labelled = target.isfinite() if target.is_floating_point() else target >= 0
+    # Of a clip's own label the frames have none.
+    by_frame = by_frame and (target.is_floating_point() or target.ndim > 1)
     return labelled.any(-1) if labelled.ndim > 1 + by_frame else labelled
 
 

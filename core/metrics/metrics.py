@@ -205,7 +205,9 @@ def _of_head(answers: Predictions, head: str) -> Metrics:
         counted = classification_metrics(answers.predictions[head], answers.target)
     else:
         counted = regression_metrics(answers.predictions[head], answers.target, answers.spec.labels)
-    size = {"clips": int((answers.clip.bincount() > 0).sum())} | ({"frames": len(answers.clip)} if answers.spec.reference else {})
+    clips = int((answers.clip.bincount() > 0).sum())
+    # A model that answers by frame is measured by clip where clips have one label.
+    size = {"clips": clips} | ({"frames": len(answers.clip)} if answers.spec.reference and len(answers.clip) > clips else {})
     return size | {k: v for k, v in counted.items() if k not in size}
 
 

@@ -389,7 +389,7 @@ function laneAt(lane, t) {
   if (lane.kind === "wave") return ""
   if (lane.kind === "probability") return ""
   const values = lane.series.map((_, k) => lane.values[k * lane.times.length + i])
-  return values.every(Number.isNaN) ? "–" : values.slice(0, 2).map((value) => value.toFixed(2)).join(" · ")
+  return values.every(Number.isNaN) ? "–" : values.slice(0, 3).map((value) => value.toFixed(2)).join(" · ")
 }
 
 function sentence(text) {

@@ -24,6 +24,7 @@ export function buildClasses(p) {
   p.classes = []
   if (!lanes.length) return
   p.el.nowTitle.title = lanes.map((lane) => lane.note).join(" ")
+  p.el.keyNow.textContent = lanes.every(byFrame) ? "this frame" : "so far"
   for (const name of new Set(lanes.flatMap((lane) => lane.series))) {
     const item = make("li", lanes.length > 1 ? "class several" : "class")
     const label = make("span", "class-name")
@@ -38,6 +39,18 @@ export function buildClasses(p) {
   }
 }
 
+// Whether a model answers each frame by itself: no moment of it sums up what came before.
+function byFrame(lane) {
+  return lane.title.includes("nswer by frame")
+}
+
+// What a class has of the whole clip: of answers that grow the last; of those by frame their mean.
+function wholeClip(lane, k) {
+  const values = [...seriesOf(lane, k)].filter((value) => !Number.isNaN(value))
+  if (!values.length) return 0
+  return byFrame(lane) ? values.reduce((sum, value) => sum + value, 0) / values.length : values[values.length - 1]
+}
+
 // A bar with its share; beside a second model's it stands in a box of its own and says whose it is.
 function classBar(item, lane, name, several) {
   const k = lane.series.indexOf(name)
@@ -47,8 +60,7 @@ function classBar(item, lane, name, several) {
   fill.style.background = classColour(name, k)
   track.append(fill)
   const whole = make("i", "class-whole")
-  const values = seriesOf(lane, k)
-  whole.style.left = `${100 * (values[values.length - 1] || 0)}%`
+  whole.style.left = `${100 * wholeClip(lane, k)}%`
   track.append(whole)
   const share = make("span", "class-share")
   if (several) {
@@ -76,7 +88,8 @@ function badge(text) {
 export function readClasses(p, t) {
   const lanes = predictionLanes(p)
   const side = lanes.length === 1 ? sideOf(lanes[0].group) : ""
-  p.el.nowTitle.textContent = `So far, up to ${t.toFixed(2)} s${side && `, ${side}`}`
+  const when = lanes.length && lanes.every(byFrame) ? "At" : "So far, up to"
+  p.el.nowTitle.textContent = `${when} ${t.toFixed(2)} s${side && `, ${side}`}`
   const moments = new Map(lanes.map((lane) => [lane, answersAt(lane, t)]))
   for (const { bars } of p.classes) {
     for (const { lane, k, box, fill, share } of bars) {

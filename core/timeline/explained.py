@@ -51,8 +51,9 @@ class Heard:
 def targets_of(
     spec: ModelSpec, heads: Sequence[str], predictions: Mapping[str, torch.Tensor], batch: Batch, explain: str | None
 ) -> dict[str, int]:
-    """Head -> index of the explained output: the requested class, or each head's own prediction."""
-    strongest = {h: over_clip(predictions[h], batch)[0] for h in heads}
+    """Head -> which output is explained: the class that was asked for, or each head's own answer."""
+    # Over frames as the answer is: the mean of what is read, not of logits.
+    strongest = {h: over_clip(spec.readable(predictions[h]), batch)[0] for h in heads}
     if spec.task == "regression":
         strongest = {h: values.abs() for h, values in strongest.items()}
     return {h: spec.labels.index(explain) if explain else int(strongest[h].argmax()) for h in heads}
@@ -106,7 +107,8 @@ def blind(checkpoint: Checkpoint, looks: sight.Sight | None, extraction: Extract
     reasons = {}
     for head in spec.heads:
         if PICTURE not in spec.modalities[head]:
-            reasons[head] = f"the {head_title(head).lower()} head looks at nothing"
+            title = head_title(head).lower()
+            reasons[head] = f"the {f'head of {title}' if ' ' in title else f'{title} head'} looks at nothing"
         elif looks is None:
             made = "arrays that were made elsewhere, " if source_of(checkpoint.sets[PICTURE]) else ""
             reasons[head] = f"nothing leads from its features ({made}{checkpoint.sets[PICTURE]}) back to the picture"
@@ -141,6 +143,9 @@ def sound(
     name, offered = chosen_sound(road, method)
     try:
         maps = sound_maps(road, heads, name if method else None)
+        # Where there is sound, an empty place would be read as silence.
+        if not all(np.isfinite(drawn[: len(streams[SOUND].times)][streams[SOUND].present]).all() for drawn in maps.values()):
+            raise NoWay("what the sound does to the answer is no number: its features may be too large for the network")
     except NoWay as error:
         return Heard((), offered, str(error))
     stream, rows = streams[SOUND], _rows(checkpoint.sets[SOUND], spec.inputs[SOUND])

@@ -17,7 +17,7 @@ from affectscope.core.timeline.timeline import Event, Heatmap, Lane, Matrix
 if TYPE_CHECKING:
     from affectscope.core.corpora import Truth
 
-# Part of every analysis's key: raise it whenever a lane is added or drawn differently.
+# Part of every analysis's key: raise it whenever a lane is added or drawn otherwise.
 LANES_VERSION = 5
 MATRIX_SIDE = 600
 _HEAD_TITLES = {"av": "Audio-visual", "all": "All modalities", "decision": "Decision"}
@@ -72,11 +72,10 @@ def build_lanes(
 
 def _answer_lane(spec: ModelSpec, head: str, times: np.ndarray, values: np.ndarray) -> Lane:
     which = f"{head_title(head).lower()} head"
-    if spec.task == "classification":
-        note = "Probability of each class from everything seen and heard up to this moment."
-        title = f"Answer so far, {which}"
-        return Lane(f"prediction.{head}", title, "probability", times, values, spec.labels, "prediction", note)
     so_far = "at this frame" if spec.reference else "from everything seen and heard up to this moment"
+    if spec.task == "classification":
+        note, title = f"Probability of each class {so_far}.", f"Answer {'by frame' if spec.reference else 'so far'}, {which}"
+        return Lane(f"prediction.{head}", title, "probability", times, values, spec.labels, "prediction", note)
     title, note = f"{_of('Predicted', spec.labels)}, {which}", f"{_of('Predicted', spec.labels)} {so_far}."
     return Lane(f"prediction.{head}", title, "line", times, values, spec.labels, "prediction", note)
 

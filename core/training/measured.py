@@ -13,6 +13,7 @@ from torch import Tensor
 
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.corpora import Corpus
+from affectscope.core.errors import UserError
 from affectscope.core.features.clips import load_clips
 from affectscope.core.features.extract import DEFAULT_SETS
 from affectscope.core.features.taken import given_for
@@ -23,6 +24,7 @@ from affectscope.core.metrics.abstention import aurc, surest
 from affectscope.core.metrics.answers import Ask, Predictions, collect
 from affectscope.core.metrics.intervals import mean_of_shares, wilson
 from affectscope.core.metrics.metrics import Metrics, by_head
+from affectscope.core.metrics.scales import apart
 from affectscope.core.models.base import AVModel, ModelOutput
 from affectscope.core.streams import Batch, Clip
 from affectscope.core.training.batches import Batches
@@ -91,11 +93,19 @@ def measure(
         UserError: as ``evaluate_checkpoint``.
     """
     clips, broken = read_clips(corpus, given_for(corpus, checkpoint.spec, checkpoint.sets), workers, report)
+    try:
+        rows = measure_clips(checkpoint, clips, without)
+    except UserError:
+        clips, unanswered = answerable(checkpoint, clips)
+        if not unanswered:
+            raise
+        broken += unanswered
+        rows = measure_clips(checkpoint, clips, without)
     told: dict[str, Any] = {"left_out": dict(left_out or {}), "unreadable": len(broken)}
     if checkpoint.model.precision != "fp32":
         batches = Batches(clips, checkpoint.spec, checkpoint.normaliser)
         told |= {"precision": checkpoint.model.precision, "remarks": [change(checkpoint.model, batches)]}
-    return [row | told for row in measure_clips(checkpoint, clips, without)], broken
+    return [row | told for row in rows], broken
 
 
 def measure_clips(checkpoint: Checkpoint, clips: Sequence[Clip], without: str | None = None) -> list[dict[str, Any]]:
@@ -112,8 +122,37 @@ def measure_clips(checkpoint: Checkpoint, clips: Sequence[Clip], without: str | 
     found = collect(checkpoint.model, batches, without, ask=asked)
     sure = {head: torch.cat(parts) for head, parts in steady.items()}
     blind = _blind(checkpoint.model, without)
-    has = {m: int(there.sum()) for m, there in found.present.items()}
-    return [_row(found, head, sure.get(head)) | {"has": has} for head in found.predictions if head not in blind]
+    told: dict[str, Any] = {"has": {m: int(there.sum()) for m, there in found.present.items()}}
+    if remarks := _other_scales(found):
+        told["remarks"] = remarks
+    return [_row(found, head, sure.get(head)) | told for head in found.predictions if head not in blind]
+
+
+def _other_scales(found: Predictions) -> list[str]:
+    if found.spec.task != "regression":
+        return []
+    said, true = found.predictions["decision"].numpy(), found.target.numpy()
+    each = [apart(name, said[:, i], true[:, i]) for i, name in enumerate(found.spec.labels)]
+    return [sentence for sentence in each if sentence]
+
+
+def answerable(checkpoint: Checkpoint, clips: Sequence[Clip]) -> tuple[list[Clip], list[str]]:
+    """The clips that a model answers, and one sentence for each other: a network of somebody's may take some lengths alone.
+
+    Raises:
+        UserError: when it answers none.
+    """
+    kept, told = list[Clip](), list[str]()
+    for clip in clips:
+        try:
+            for batch, _ in Batches([clip], checkpoint.spec, checkpoint.normaliser):
+                ask(checkpoint, batch.to(checkpoint.model.prior.device))
+            kept.append(clip)
+        except UserError as error:
+            told.append(f"{clip.id}: {error}")
+    if told and not kept:
+        raise UserError(f"No clip is answered; {told[0]}")
+    return kept, told
 
 
 def domain_row(rows: Sequence[Mapping[str, Any]], name: str, synthetic: bool) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -23,6 +24,12 @@ from affectscope.core.wrapping.taking import Tape, recording, watch_attention, w
 _NEAR = 8
 # Probabilities are clamped to this before their logarithm is taken.
 _LEAST = 1e-12
+# What their sum may differ by from one, in half precision.
+_NEAR_ONE = 1e-2
+_PRECISIONS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+# How PyTorch says that a batch normalisation has too little to normalise by.
+_ONE_VALUE = "more than 1 value per channel"
 
 
 @dataclass(frozen=True)
@@ -47,10 +54,10 @@ def watch(declared: Declared, network: nn.Module) -> None:
         UserError: when there is no such module.
     """
     for attention in declared.attentions:
-        for module in _modules(declared, network, attention.module) if attention.module else ():
+        for module in _watchable(declared, network, attention.module) if attention.module else ():
             watch_attention(attention.name, module, attention.take)
     for vector in declared.vectors:
-        for module in _modules(declared, network, vector.module) if vector.module else ():
+        for module in _watchable(declared, network, vector.module) if vector.module else ():
             watch_output(vector.name, module, vector.of)
 
 
@@ -60,7 +67,7 @@ def module_at(declared: Declared, network: nn.Module, path: str) -> nn.Module:
     Raises:
         UserError: when there is no such module.
     """
-    return _modules(declared, network, path)[0]
+    return _watchable(declared, network, path)[0]
 
 
 def ask(declared: Declared, network: nn.Module, inputs: Inputs, attention: bool, first: bool = False) -> NetworkOutput:
@@ -73,20 +80,68 @@ def ask(declared: Declared, network: nn.Module, inputs: Inputs, attention: bool,
     Raises:
         UserError: when the network fails or returns something that cannot be read; names the line of the user's file.
     """
+    given = inputs.handed(_precision(network))
     try:
-        with recording(attention) as tape:
-            answer = declared.answer(network, inputs) if declared.answer else network(*(inputs[m] for m in inputs.modalities))
+        with recording(attention) as tape, settings_kept():
+            answer = declared.answer(network, given) if declared.answer else network(*(given[m] for m in given.modalities))
     except UserError:
         raise
     # A user's network may raise any error.
     except Exception as error:
-        raise UserError(f"{declared.name} could not answer: {told(error)}.") from error
+        shapes = " and ".join(f"{shown(m)} {list(inputs[m].shape)}" for m in inputs.modalities)
+        why = f"{told(error)}{_by_batch(network, error)}"
+        raise UserError(f"{declared.name} could not answer, given {shapes}: {why}.") from error
     clips = len(inputs)
     named, rest = _named(declared, answer, first)
     predictions = {head: _logits(declared, head, value, clips, len(named) > 1) for head, value in named.items()}
     vectors = {vector.name: _vector(declared, vector.name, vector.call, tape, rest, clips) for vector in declared.vectors}
     weights = {spec.name: _weights(declared, spec, tape, rest, inputs) for spec in declared.attentions} if attention else {}
     return NetworkOutput(predictions, vectors, weights)
+
+
+@contextmanager
+def settings_kept() -> Iterator[None]:
+    """What a network may set for the whole process is set back: others run in it too."""
+    gradients, kind, threads = torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_grad_enabled(gradients)
+        torch.set_default_dtype(kind)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+
+
+def _precision(network: nn.Module) -> torch.dtype:
+    """What all weights of the network are kept in, which it takes of what it is given, too; 32 bits where they are mixed."""
+    kinds = {weights.dtype for weights in network.parameters() if weights.is_floating_point()}
+    return kinds.pop() if len(kinds) == 1 and kinds <= _PRECISIONS else torch.float32
+
+
+def _by_batch(network: nn.Module, error: Exception) -> str:
+    """Where a network fails of one clip, or frame, because it normalises by what comes together: a clause that names the part."""
+    if _ONE_VALUE not in str(error):
+        return ""
+    parts = [name or "it" for name, part in network.named_modules() if by_batch(part)]
+    return f"; {shown(parts[0])} normalises by the batch's own statistics, of which one clip has none" if parts else ""
+
+
+def by_batch(part: nn.Module) -> bool:
+    """Whether a module normalises by the statistics of the batch, also in evaluation."""
+    return isinstance(part, _NORMS) and (part.training or part.running_mean is None)
+
+
+def _watchable(declared: Declared, network: nn.Module, path: str) -> list[nn.Module]:
+    """Raises:
+    UserError: when there is no such module, or Python never gets to see it run.
+    """
+    modules = _modules(declared, network, path)
+    if any(isinstance(module, torch.jit.ScriptModule) for module in modules):
+        raise UserError(
+            f"{declared.name}{declared.place} names {shown(path)}, which is TorchScript, and nobody can look into it: build the "
+            "network from its class, or leave out what names a module."
+        )
+    return modules
 
 
 def _modules(declared: Declared, network: nn.Module, path: str) -> list[nn.Module]:
@@ -144,10 +199,29 @@ def _logits(declared: Declared, head: str, value: Any, clips: int, several: bool
         value = value[None]
     # A model with a reference may still return one prediction for all frames.
     if value.ndim not in (2, full) or len(value) != clips or value.shape[-1] != count:
-        hint = "" if declared.reference or value.ndim != 3 else ', and reference="visual" where it answers by frame'
+        by = "visual" if "visual" in declared.inputs else next(iter(declared.inputs))
+        hint = "" if declared.reference or value.ndim != 3 else f', and reference="{shown(by)}" where it answers by frame'
+        if declared.reference and value.ndim == 3 and value.shape[1:] == (clips, count):
+            hint = "; where time comes first, return its transpose(0, 1)"
         raise UserError(f"{name}{declared.place} answers with {list(value.shape)} as its head {shown(head)}, where {wanted} is "
                         f"wanted: {count} labels were named{hint}{no_head}.")  # fmt: skip
-    return value.float() if declared.outputs == "logits" else value.float().clamp(min=_LEAST).log()
+    return value.float() if declared.outputs == "logits" else _of_probabilities(declared, value.float())
+
+
+def _of_probabilities(declared: Declared, value: Tensor) -> Tensor:
+    """Logits that read as these probabilities.
+
+    Raises:
+        UserError: when they are none: their logarithms would read as something that nobody answered.
+    """
+    who = f'{declared.name}{declared.place} answers with what are no probabilities, as outputs="probabilities" has it'
+    if bool((value < -_NEAR_ONE).any()):
+        raise UserError(f"{who}: some lie below 0. Of logits, or logarithms of probabilities, leave outputs= out.")
+    if bool(((total := value.sum(-1)) - 1).abs().max() > _NEAR_ONE):
+        far = float(total.flatten()[(total - 1).abs().argmax()])
+        raise UserError(f'{who}: those of a clip are {far:.3g} in all. Of sigmoids, one for each label, say task="regression": '
+                        "each label is then shown by itself.")  # fmt: skip
+    return value.clamp(min=_LEAST).log()
 
 
 def _vector(declared: Declared, name: str, call: int, tape: Tape, rest: Mapping[str, Any], clips: int) -> Tensor:

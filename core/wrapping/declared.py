@@ -55,11 +55,12 @@ class Declared:
     Attributes:
         build: the function that builds the network; it takes ``path``, ``state`` or nothing.
         inputs: modality -> feature set.
-        heads: head -> the modalities that it uses; empty where the first output tells.
-        reference: the modality whose frames get a prediction each; empty where a clip gets one.
-        absence: modality -> how absent frames are imputed.
-        weights: path of the weights, for builders that take ``path`` or ``state``.
-        source: the file of the declaration, if it is not the function's file.
+        heads: head -> the modalities that it draws on; empty where that is told from the first answer.
+        reference: the modality whose frames get an answer each; empty where a clip gets one.
+        absence: modality -> what stands for frames that are missing.
+        weights: where they lie, for builders of ``path`` and ``state``.
+        prior: what a regression says without any evidence, a value a label; empty for 0.
+        source: the file that it stands in, where that is not the function's.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Declared:
     absence: Mapping[str, Absence] = field(default_factory=dict)
     batched: bool = False
     weights: Path | None = None
+    prior: tuple[float, ...] = ()
     answer: Forward | None = None
     attentions: list[Attention] = field(default_factory=list)
     vectors: list[Vector] = field(default_factory=list)
@@ -248,8 +250,20 @@ def _check(declared: Declared) -> None:
         raise UserError(f'{declared.name} needs inputs, such as inputs={{"audio": "log-mel-64"}}.')
     if declared.task not in _TASKS:
         raise UserError(f"There is no task {shown(declared.task)}: choose {' or '.join(_TASKS)}.")
+    if declared.task == "classification" and len(declared.labels) == 1:
+        raise UserError(
+            f"{declared.name} has one class, and a class alone has all of the probability: of one output that tells two classes "
+            'apart, return one for each in forward(); of a value, say task="regression".'
+        )
     if declared.outputs not in ("logits", "probabilities"):
         raise UserError(f"outputs is logits or probabilities, not {shown(declared.outputs)}.")
+    if declared.prior and (declared.task != "regression" or len(declared.prior) != len(declared.labels)):
+        raise UserError(
+            f"prior= is what a regression says without any evidence, one value for each of its labels, or one for all: "
+            f"{declared.name} is a {declared.task} of {len(declared.labels)}."
+        )
+    if declared.task == "regression" and declared.outputs == "probabilities":
+        raise UserError(f"{declared.name} is a regression, whose outputs are values: leave outputs= out.")
     named = {*declared.absence, *(m for modalities in declared.heads.values() for m in modalities)}
     named |= {declared.reference} if declared.reference else set()
     if strange := sorted(named - set(declared.inputs)):

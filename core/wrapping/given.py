@@ -53,6 +53,12 @@ class Inputs:
 
     __getitem__ = __getattr__
 
+    def handed(self, kind: torch.dtype) -> Inputs:
+        """A copy of the values in this precision: networks may write over what they are given."""
+        copy = Inputs({m: self[m].to(kind, copy=True) for m in self.modalities}, {}, {}, self.wants_attention)
+        copy._parts = {**self._parts, **copy._parts}
+        return copy
+
     def __len__(self) -> int:
         return len(self._parts[self.modalities[0]])
 

@@ -164,7 +164,8 @@ def _faces(folder: Folder, by_frame: bool, network: Any, batch: Inputs) -> dict[
         mean, spread = (frames.new_tensor(folder.prepares.get(key) or _GREY).view(3, 1, 1) for key in ("image_mean", "image_std"))
         frames = (frames - mean) / spread
     logits = torch.cat([network(part).logits for part in frames.split(_CHUNK)])
-    if by_frame:
-        return {"visual": logits[None]}
     there = batch.visual_present[0]
+    if by_frame:
+        # Of a frame without a face nothing is known: all classes alike.
+        return {"visual": torch.where(there[:, None], logits, 0)[None]}
     return {"visual": logits[there].mean(0, keepdim=True)}

@@ -49,7 +49,10 @@ def make(declared: Declared, path: Path | None = None, state: Mapping[str, Tenso
     # The caller may be in inference mode, but heatmaps need gradients.
     with torch.inference_mode(False):
         network = _built(declared, path or declared.weights, state)
-    network.requires_grad_(False).eval()
+    # TorchScript has no requires_grad_.
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    network.eval()
     watch(declared, network)
     inputs = _first_clip(takes, declared.reference)
     with torch.inference_mode():
@@ -108,6 +111,21 @@ def _built(declared: Declared, path: Path | None, state: Mapping[str, Tensor] | 
         raise UserError(f"{declared.name} could not be built{of}: {told(error)}.") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"{declared.name} was built as {type(network).__name__}: its function must return an nn.Module.")
+    return _bare(network)
+
+
+def _bare(network: nn.Module) -> nn.Module:
+    """The network without what torch.compile and DataParallel put around it or its parts: hooks see into modules as they were
+    written, and these have the names that the person gave them."""
+    while isinstance(inside := getattr(network, "_orig_mod" if hasattr(network, "_orig_mod") else "module", None), nn.Module):
+        if not (hasattr(network, "_orig_mod") or isinstance(network, nn.DataParallel)):
+            break
+        network = inside
+    for name, part in list(network.named_children()):
+        if (bare := _bare(part)) is not part:
+            setattr(network, name, bare)
+    # What `module.compile()` leaves behind.
+    network._compiled_call_impl = None
     return network
 
 
@@ -150,7 +168,7 @@ def _remarks(declared: Declared, inputs: Inputs, output: NetworkOutput) -> list[
     noticed = []
     for attention in declared.attentions:
         maps = output.weights[attention.name][0]
-        _check_alone(declared, attention, maps, inputs)
+        _check_sides(declared, attention, maps, inputs)
         sides = dict.fromkeys([(attention.query, maps.shape[-2]), (attention.key, maps.shape[-1])])
         # A single query is valid: it pools the frames.
         off = [f"{have} frames for {count} of {m}" for m, have in sides if have not in (1, count := inputs[m].shape[1])]
@@ -159,17 +177,29 @@ def _remarks(declared: Declared, inputs: Inputs, output: NetworkOutput) -> list[
     answer = next(iter(output.predictions.values()))
     if declared.reference and answer.ndim == 3 and answer.shape[1] != (count := inputs[declared.reference].shape[1]):
         noticed.append(f"It answers {answer.shape[1]} times for {count} frames of {declared.reference}: matched by proportion.")
+    if declared.task == "regression" and not declared.prior and bool((answer.abs() >= 1).all() & (answer > 0).all()):
+        noticed.append(
+            f"Its values begin at {float(answer.min()):.2g}, and without any evidence it would say 0: where its scale does not "
+            "hold that, say prior=, such as 4 on a scale of 1 to 7."
+        )
     if declared.outputs == "logits" and declared.task == "classification" and _are_probabilities(answer):
         noticed.append('Its answers look like probabilities: where they are, say outputs="probabilities".')
     return noticed
 
 
-def _check_alone(declared: Declared, attention: Attention, maps: Tensor, inputs: Inputs) -> None:
-    """Check that an attention's tokens are the frames of one modality.
-
-    Raises:
-        UserError: when there are as many tokens as frames of all modalities together, and the declaration has no ``among``.
+def _check_sides(declared: Declared, attention: Attention, maps: Tensor, inputs: Inputs) -> None:
     """
+    Raises:
+        UserError: when the tokens are as many as the frames of all modalities together, and nobody said which is which; or the
+            rows are as many as there are keys, and the columns as there are queries.
+    """
+    queries, keys = inputs[attention.query].shape[1], inputs[attention.key].shape[1]
+    if queries != keys and maps.shape[-2:] == (keys, queries):
+        raise UserError(
+            f"The attention {shown(attention.name)} of {declared.name}{declared.place} is the other way round: of {queries} "
+            f"frames of {attention.query} and {keys} of {attention.key} it has {maps.shape[-2]} rows and {maps.shape[-1]} "
+            "columns. Rows are those that look, the query."
+        )
     every = sum(inputs[m].shape[1] for m in inputs.modalities)
     if len(inputs.modalities) > 1 and not attention.among and every <= maps.shape[-1] <= every + 2:
         raise UserError(

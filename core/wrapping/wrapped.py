@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any
 
 import torch
@@ -17,6 +18,9 @@ from affectscope.core.wrapping.asking import NetworkOutput, ask, module_at
 from affectscope.core.wrapping.declared import Declared
 from affectscope.core.wrapping.given import Inputs, Modality, lengths_of, stand_in
 from affectscope.core.wrapping.shapes import frames_of, onto_frames, padded
+
+# What a copy in another process has of its own.
+_OF_HERE = {"declared", "_turn"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,9 @@ class WrappedModel(AVModel):
         super().__init__(WrappedConfig(declared.name), spec)
         self.declared, self.network, self.takes, self.widths = declared, network, dict(takes), dict(widths)
         self.look_at = {modality: module_at(declared, network, layer) for modality, layer in declared.looks.items()}
+        self._turn = RLock()
+        if declared.prior:
+            self.prior = torch.tensor(declared.prior, dtype=torch.float32)
 
     def forward(self, batch: Batch, attention: bool = False) -> ModelOutput:
         batch = batch.completed(self.spec.inputs)
@@ -77,7 +84,9 @@ class WrappedModel(AVModel):
         there = torch.stack([present.any(1) for present in batch.present.values()]).any(0)
         if not bool(there.any()):
             return self._nothing(batch, whole, attention)
-        output = ask(self.declared, self.network, self._inputs(batch, lengths, attention), attention)
+        # Many networks keep what they compute as an attribute of theirs, and pages ask in several threads.
+        with self._turn:
+            output = ask(self.declared, self.network, self._inputs(batch, lengths, attention), attention)
         self._check_widths(output.vectors)
         return NetworkOutput(
             {head: self._answers(value, lengths, whole) for head, value in output.predictions.items()},
@@ -161,8 +170,8 @@ class WrappedModel(AVModel):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The declaration comes first: unpickling it imports the plugin, which defines the other objects' classes.
-        return _revived, (self.declared, {name: value for name, value in self.__dict__.items() if name != "declared"})
+        # The declaration comes first: it has another process import the plugin, whose classes the rest is made of.
+        return _revived, (self.declared, {name: value for name, value in self.__dict__.items() if name not in _OF_HERE})
 
 
 def _stacked(rows: list[NetworkOutput]) -> NetworkOutput:
@@ -179,5 +188,5 @@ def _stacked(rows: list[NetworkOutput]) -> NetworkOutput:
 def _revived(declared: Declared, state: dict[str, Any]) -> WrappedModel:
     model = WrappedModel.__new__(WrappedModel)
     nn.Module.__init__(model)
-    model.__dict__.update(state, declared=declared)
+    model.__dict__.update(state, declared=declared, _turn=RLock())
     return model

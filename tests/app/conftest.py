@@ -30,7 +30,12 @@ class FakeAnalyzer:
         modalities = {"av": ("audio", "visual"), "audio": ("audio",), "visual": ("visual",)}
         inputs = {"audio": 1, "visual": 1}
         spec = SimpleNamespace(
-            labels=fake.CLASSES, heads=tuple(modalities), modalities=modalities, task="classification", inputs=inputs
+            labels=fake.CLASSES,
+            heads=tuple(modalities),
+            decision=tuple(modalities),
+            modalities=modalities,
+            task="classification",
+            inputs=inputs,
         )
         self.checkpoint = SimpleNamespace(card={"synthetic_training": True}, spec=spec, digest="made-up")
 

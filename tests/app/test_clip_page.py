@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from affectscope.app.own import store
-from affectscope.app.services import known
+from affectscope.app.services import analyses, known
 from affectscope.app.serving import lending
 from affectscope.core import corpora, media
 from affectscope.core.checkpoints import saved as checkpoints
@@ -177,3 +178,11 @@ def test_a_way_to_explain_that_nobody_knows_is_the_usual_one(app) -> None:
     app.run()
     assert not app.exception
     assert player_data(app)["timeline_url"] == "/timelines/first-predicted"
+
+
+def test_the_decision_says_which_heads_it_is_taken_from() -> None:
+    spec = checkpoints.peek(checkpoints.shipped()["vavl"])[0].spec
+    assert len(spec.heads) == 3
+    assert analyses._scope(spec) == "audio-visual"
+    assert analyses._scope(replace(spec, decision=spec.heads)) == "all heads"
+    assert analyses._scope(replace(spec, heads=("av",))) == ""

@@ -56,7 +56,11 @@ TABLES = {
     "third": made(),
     "values": made(task="regression", outputs=("arousal",)),
 }
-DECLARED = (SimpleNamespace(task="classification", labels=fake.CLASSES), SimpleNamespace(task="regression", labels=("arousal",)))
+ONE_HEAD = {"heads": ("av",), "decision": ("av",)}
+DECLARED = (
+    SimpleNamespace(task="classification", labels=fake.CLASSES, **ONE_HEAD),
+    SimpleNamespace(task="regression", labels=("arousal",), **ONE_HEAD),
+)
 # How far two are apart, as prediction tables on disk would say; and who was asked in the background.
 APART: dict[frozenset[str], float] = {}
 ASKED: list[tuple] = []

@@ -223,6 +223,68 @@ class NoEmbedding(Small):
         return ModelOutput(output.predictions, output.evidence, {}, output.attention)
 
 
+class SameForAll(Small):
+    """What it was asked about first is what it answers to whatever has as many frames."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept = {}
+
+    def encode(self, modality, values, there):
+        first = self.kept.setdefault((modality, values.shape[1]), super().encode(modality, values, there)[:1])
+        return first * there[..., None]
+
+
+class Sigmoids(Small):
+    """One for each label, where logits are meant."""
+
+    def answers(self, logits, batch):
+        predictions, evidence = super().answers(logits, batch)
+        return {head: value.sigmoid() for head, value in predictions.items()}, evidence
+
+
+class WritesOver(Small):
+    """Done twice it changes nothing more, so that asking again tells nothing."""
+
+    def encode(self, modality, values, there):
+        return super().encode(modality, values.clamp_(-0.5, 0.5), there)
+
+
+class SwitchesGradientsOff(Small):
+    def pool(self, h, there):
+        torch.set_grad_enabled(False)
+        return super().pool(h, there)
+
+
+class SeedsItsNoise(Small):
+    """An augmentation that was left on, and is hidden by a seed."""
+
+    def encode(self, modality, values, there):
+        torch.manual_seed(0)
+        return super().encode(modality, values, there) + 0.2 * torch.randn(WIDTH) * there[..., None]
+
+
+class SeldomDrops(Small):
+    """Every tenth time, by chance, what it sees is left out."""
+
+    def encode(self, modality, values, there):
+        h = super().encode(modality, values, there)
+        return h * 0 if modality == "visual" and float(torch.rand(())) < 0.1 else h
+
+
+class OthersCount(Small):
+    """What clips of a batch have in common is taken from each."""
+
+    def pool(self, h, there):
+        pooled = super().pool(h, there)
+        return pooled - 0.3 * pooled.mean(0, keepdim=True)
+
+
+class MeanOverPadding(Small):
+    def pool(self, h, there):
+        return (h * there[..., None]).sum(1) / h.shape[1]
+
+
 class Speechless(Small):
     def forward(self, batch, attention=False):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied (20x6 and 7x5)\nmore of it")

@@ -76,7 +76,7 @@ def test_a_plugins_file_is_checked_and_a_broken_promise_ends_with_one(tmp_path):
     result = _in_a_process("check", str(tmp_path / "nets.py"))
     assert result.returncode == 1, result.stderr
     printed = " ".join(result.stdout.split())
-    assert "checked: 10 kept, 1 broken, 4 not applicable" in printed or "checked: 11 kept, 1 broken, 3 not applicable" in printed
+    assert "checked: 11 kept, 1 broken, 4 not applicable" in printed or "checked: 12 kept, 1 broken, 3 not applicable" in printed
     assert "broken Absent frames cannot move an answer This network knows no absence: zeros stand for frames" in printed
 
 
@@ -95,6 +95,52 @@ def test_a_plugin_that_fails_is_told_with_its_line(tmp_path):
     assert result.returncode == 1
     assert "wrong.py, line 2" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+TWO = """
+import affectscope as afs
+from torch import nn
+
+class Fixed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(130 * 7, 3)
+
+    def forward(self, sound):
+        return self.out(sound.flatten(1))
+
+@afs.model("fixed", labels=["anger", "joy", "neutral"], inputs={"audio": "llds"})
+def fixed():
+    return Fixed()
+
+@afs.model("fine", labels=["anger", "joy", "neutral"], inputs={"audio": "llds"})
+def fine():
+    return nn.Sequential(nn.AdaptiveAvgPool2d((1, 130)), nn.Flatten(), nn.Linear(130, 3))
+"""
+
+
+def test_a_model_that_cannot_answer_is_told_and_the_others_are_checked(tmp_path):
+    (tmp_path / "two.py").write_text(TWO)
+    result = _in_a_process("check", str(tmp_path / "two.py"), "--json")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    rows = json.loads(result.stdout)
+    by_model = {model: [row for row in rows if row["model"] == model] for model in ("fixed", "fine")}
+    assert [row["name"] for row in by_model["fixed"]] == list(checking.PROMISES)
+    first, *others = by_model["fixed"]
+    assert first["state"] == "broken"
+    assert "could not answer, given audio [1, 200, 130]" in first["detail"]
+    assert {row["state"] for row in others} == {"not applicable"}
+    assert {row["name"]: row["state"] for row in by_model["fine"]}["answers"] == "kept"
+
+
+def test_to_train_a_plugins_network_is_refused_with_what_to_do(tmp_path):
+    (tmp_path / "nets.py").write_text(PLUGIN)
+    result = _in_a_process("--plugin", str(tmp_path / "nets.py"), "train", "checked", "-o", str(tmp_path / "x.safetensors"))
+    assert result.returncode == 1
+    assert " ".join(result.stderr.split()).startswith(
+        "Error: checked is a plugin's network, and only AffectScope's own systems are trained here: train it with your own code,"
+    )
 
 
 def _in_a_process(*words):

@@ -30,6 +30,17 @@ FAULTS = {
     small.AlwaysSure: ("nothing",),
     small.OtherAnswerWithAttention: ("asked",),
     small.NoEmbedding: ("answers",),
+    # What it holds is of other numbers than it is given, and of another length.
+    small.SameForAll: ("answers", "padding", "gradients"),
+    # Without evidence it answers with a half, too.
+    small.Sigmoids: ("answers", "nothing"),
+    # What is one frame over and over cannot be written over.
+    small.WritesOver: ("aside", "finite"),
+    small.SwitchesGradientsOff: ("aside", "gradients"),
+    small.SeedsItsNoise: ("aside",),
+    small.SeldomDrops: ("repeat",),
+    small.OthersCount: ("company",),
+    small.MeanOverPadding: ("padding",),
 }
 
 

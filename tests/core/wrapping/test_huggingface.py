@@ -77,8 +77,12 @@ def test_an_answer_at_each_frame(tmp_path: Path) -> None:
     with torch.inference_mode():
         expected = bare((pixels.view(4, 3, SIDE, SIDE) - mean) / spread).logits
         found = model(Batch.of(visual=pixels)).predictions["visual"]
+        blinked = model(Batch.of(visual=pixels, present={"visual": [[True, False, True, True]]})).predictions["visual"]
     assert model.spec.labels == ("a", "b", "c")
     assert torch.allclose(found[0], expected, atol=1e-6)
+    # A frame without a face is no black face.
+    assert blinked[0, 1].tolist() == [0.0, 0.0, 0.0]
+    assert torch.allclose(blinked[0, [0, 2, 3]], expected[[0, 2, 3]], atol=1e-6)
 
 
 def test_speech_is_heard_as_its_extractor_prepares_it(tmp_path: Path) -> None:
