@@ -6,70 +6,72 @@ development loss is kept.
 
 Deviations:
 
-- goncalves2022robust (4.3), goncalves2022auxformer (5.1): the text names an early stop by development loss and no patience: 8
-  epochs. The epoch that is kept has the least development loss, of all heads by their lambdas; goncalves2022robust says "the best
-  results", goncalves2022auxformer nothing. "A learning decay set to five epochs" is read as the public code's: a tenth of the
-  rate after five epochs without a better development loss.
-- goncalves2022robust (4.3): the development set is measured whole; the public code drops modalities there too.
-- goncalves2022auxformer (4.3): the text does not say whether the 20 % are thrown for a batch (the public code) or for a clip: the
-  protocol throws for a clip, ``options = { each = "batch" }`` of a row for the batch.
-- goncalves2025versatile (IV-C): which development score chooses the epoch is not said: the loss of the audio-visual head does (of
-  the main head, for the baselines). Betas, weight decay and the weight of the reconstruction are those of the public code.
+- goncalves2022robust (4.3), goncalves2022auxformer (5.1): the text mentions early stopping by development loss without a
+  patience: here 8 epochs. The epoch with the lowest development loss is kept, over all heads weighted by their lambdas;
+  goncalves2022robust says "the best results", goncalves2022auxformer nothing. "A learning decay set to five epochs" is read as in
+  the public code: a tenth of the learning rate after five epochs without a better development loss.
+- goncalves2022robust (4.3): the development set is evaluated with all modalities; the public code drops modalities there too.
+- goncalves2022auxformer (4.3): the text does not say whether the 20 % are drawn per batch (as in the public code) or per clip:
+  the protocol draws per clip; ``options = { each = "batch" }`` in a row draws per batch.
+- goncalves2025versatile (IV-C): the paper does not say which development score selects the epoch: here the loss of the
+  audio-visual head (of the main head, for the baselines). Betas, weight decay and the weight of the reconstruction are those of
+  the public code.
 - goncalves2025versatile (III-E, IV-E): AuxFormer and MulT are 50 wide, as the public code of AuxFormer's second version and the
   counts of III-E have them; with the 1,408 visual features that IV-B names the counts are slightly larger than those printed.
-- goncalves2025versatile (IV-A): CMU-MOSEI's own split has 16,326, 1,871 and 4,659 clips in the paper, which makes 22,856 of its
-  22,859: the split is the corpus's own, the same for every seed.
-- parthasarathy2020detecting (4.3): neither epochs, batch size nor patience are printed: 25, 32 clips and 8. The learning rate is
-  called initial, and nothing that changes it is named: it stays.
-- parthasarathy2020detecting (4.3): as a measure, the CCC is that of all labelled frames of the test clips together, not the mean
-  over sequences; the paper does not say.
-- parthasarathy2020detecting (4.1): the test set's labels are held back; the corpus's own split then tests on the validation set,
-  and draws a development set from the training speakers. Of a corpus other than Aff-Wild2 the split is drawn, unless ``--split
-  official`` is asked for.
-- parthasarathy2020detecting (4.2): that the picture's features are normalised is not said, and they are not.
-- mocanu2023multimodal (4.2): epochs are not printed: at most 200, stopped by 20 without a better development accuracy. Which part
-  gives "the accuracy score" is not said: the development part.
-- mocanu2023multimodal (4.1): the ten folds are drawn by this project; which actors are in which is not printed. A seed is a fold:
+- goncalves2025versatile (IV-A): CMU-MOSEI's own split has 16,326, 1,871 and 4,659 clips in the paper, which sum to 22,856 of its
+  22,859: here it is the corpus's own split, the same for every seed.
+- parthasarathy2020detecting (4.3): the paper gives neither epochs, batch size nor patience: here 25, 32 clips and 8. The learning
+  rate is called initial, but no schedule is mentioned: it stays constant.
+- parthasarathy2020detecting (4.3): as a metric, the CCC is computed over all labelled frames of the test clips together, not as
+  the mean over sequences; the paper does not say.
+- parthasarathy2020detecting (4.1): the test set's labels are not public; the corpus's own split therefore tests on the validation
+  set, and draws a development set from the training speakers. For a corpus other than Aff-Wild2 the split is drawn, unless
+  ``--split official`` is given.
+- parthasarathy2020detecting (4.2): the paper does not say that visual features are normalised, and here they are not.
+- mocanu2023multimodal (4.2): the paper gives no number of epochs: at most 200, stopped after 20 without a better development
+  accuracy. It does not say which part gives "the accuracy score": the development part.
+- mocanu2023multimodal (4.1): the ten folds are this project's; the paper does not list the actors per fold. A seed is a fold:
   ``--seeds 10`` runs them all.
-- goncalves2022robust (3.6, 5.2), goncalves2022auxformer (4.3, 5.3): zeros are put where features are already normalised, as in
-  the public code: of the sound that is the training mean, of the picture zeros as they are.
+- goncalves2022robust (3.6, 5.2), goncalves2022auxformer (4.3, 5.3): zeros replace already normalised features, as in the public
+  code: for audio that is the training mean, for video plain zeros.
 - goncalves2022robust (4.2.2), goncalves2022auxformer (4.1.2), parthasarathy2020detecting (4.2.2), goncalves2025versatile (IV-B),
-  mocanu2023multimodal (4.2): what is normalised is cut at 20 standard deviations, which the paper does not say.
-- goncalves2022robust (4.2.2), goncalves2022auxformer (4.1.2): of what the means and deviations are is not said: of all present
-  frames of the training clips.
-- goncalves2022robust (5.2.2): how often frames are drawn is not said: five times.
-- goncalves2022robust (Figs. 6 and 7, Table 5): which training they show is not said: the optimised one.
-- goncalves2022auxformer (Fig. 2): which F1-score it shows the text does not say: the micro one.
-- goncalves2022robust (4.3), goncalves2022auxformer (5.1), goncalves2025versatile (IV-C): which seeds and splits the paper had is
-  not published; seeds 0 to 19 draw splits of this project.
-- goncalves2022auxformer (4.1): only the sound is said to be normalised, and only it is.
+  mocanu2023multimodal (4.2): normalised features are clipped at 20 standard deviations; the paper does not say.
+- goncalves2022robust (4.2.2), goncalves2022auxformer (4.1.2): the paper does not say over what the means and standard deviations
+  are computed: here over all present frames of the training clips.
+- goncalves2022robust (5.2.2): the paper does not say how often frames are drawn: here five times.
+- goncalves2022robust (Figs. 6 and 7, Table 5): the paper does not say which training they show: here the optimised one.
+- goncalves2022auxformer (Fig. 2): the text does not say which F1-score it shows: here micro-F1.
+- goncalves2022robust (4.3), goncalves2022auxformer (5.1), goncalves2025versatile (IV-C): the paper's seeds and splits are not
+  published; seeds 0 to 19 give splits of this project.
+- goncalves2022auxformer (4.1): only the audio is normalised, because the text mentions normalisation only for it.
 - goncalves2022auxformer (4.3): no clip loses both modalities at once; the text does not say.
 - goncalves2025versatile (IV-E): baselines 1 to 4 are run from their public code in the paper; here they are the variants "paper"
   of the systems, all masked, and trained by IV-C.
-- goncalves2025versatile (IV-D): the two-tailed t-test is Student's, of independent samples: neither pairs nor unequal variances
-  are named.
-- goncalves2025versatile (IV-B): features are normalised by the training set, as the public code has it; the paper does not say.
-- goncalves2025versatile (IV-E): AuxFormer drops modalities as goncalves2022robust has it, 20 % of each batch's clips each; the
-  paper cites goncalves2022auxformer, whose throw of a coin is the strategy ``modality-dropout``.
-- goncalves2025versatile (Tables I and II): what the baselines are given in the place of a missing modality is not said. It is
-  left out, for all rows, since VAVL's own head answers only where it is not there (Algorithm 1).
-- goncalves2025versatile (IV-A): whether MSP-IMPROV's 620 read sentences are among the clips is not said: they are, unless the
-  corpus is added with ``condition=not-read``. Attributes are brought from 1..5 to -1..1, which no CCC sees. Turns whose raters
-  name none of the four classes have attributes too and are left out, unless the corpus is added with ``classes=all``; the paper
-  does not say that it leaves any out.
+- goncalves2025versatile (IV-D): the two-tailed t-test is Student's, for independent samples: the paper mentions neither pairs nor
+  unequal variances.
+- goncalves2025versatile (IV-B): features are normalised by the training set, as in the public code; the paper does not say.
+- goncalves2025versatile (IV-E): AuxFormer drops modalities as in goncalves2022robust, for 20 % of each batch's clips each; the
+  paper cites goncalves2022auxformer, whose random choice is the strategy ``modality-dropout``.
+- goncalves2025versatile (Tables I and II): the paper does not say what replaces a missing modality in the baselines. It is left
+  out, for all rows, because VAVL's own head is used only if it is absent (Algorithm 1).
+- goncalves2025versatile (IV-A): the paper does not say whether MSP-IMPROV's 620 read sentences are included: here they are,
+  unless the corpus is added with ``condition=not-read``. Attributes are rescaled from 1..5 to -1..1, which doesn't change the
+  CCC. Turns whose raters name none of the four classes have attributes too, but are left out unless the corpus is added with
+  ``classes=all``; the paper does not say that it leaves any out.
 - goncalves2022robust (4.1), goncalves2022auxformer (3), goncalves2025versatile (IV-A): 7,442 clips of CREMA-D have labels, 420 of
-  which have no single winner among the raters; no rule is given, and the winner is drawn by the clip's name.
-- goncalves2022robust (4.3), goncalves2022auxformer (5.1), goncalves2025versatile (IV-C): of several draws of the speakers the
-  first is taken whose shares of clips and classes are nearly as good as the best's.
-- goncalves2022robust (4.1): whether MSP-IMPROV's 620 read sentences are among the clips is not said: they are, as in the counts
-  that goncalves2022auxformer (3) gives.
-- mocanu2023multimodal (4.1): whether CREMA-D's labels are the acted emotions or the raters' is not said: the raters' of sound and
-  picture, as for the other papers.
-- mocanu2023multimodal (4.2): the learning rate is called initial, and nothing that changes it is named: it stays. The epoch with
+  which have no single winner among the raters; no rule is given, and here the winner is drawn by the clip's name.
+- goncalves2022robust (4.3), goncalves2022auxformer (5.1), goncalves2025versatile (IV-C): of several random splits of the
+  speakers, the first is used whose shares of clips and classes are nearly as good as those of the best.
+- goncalves2022robust (4.1): the paper does not say whether MSP-IMPROV's 620 read sentences are included: here they are, as in the
+  counts that goncalves2022auxformer (3) gives.
+- mocanu2023multimodal (4.1): the paper does not say whether CREMA-D's labels are the acted emotions or the raters': here the
+  raters' for audio and video, as for the other papers.
+- mocanu2023multimodal (4.2): the learning rate is called initial, but no schedule is mentioned: it stays constant. The epoch with
   the best accuracy is kept; the paper only says when training stops. Adam's second beta is 0.999.
-- goncalves2025versatile (V-B): masked frames are zeros of what the model takes; how often they are drawn is not said: five times.
-- goncalves2025versatile (III-E): latency is the median over the test clips, one at a time, after one that is not counted; the
-  paper does not say how it measured.
+- goncalves2025versatile (V-B): masked frames are zeros in the model's input; the paper does not say how often they are drawn:
+  here five times.
+- goncalves2025versatile (III-E): latency is the median over the test clips, one at a time, after one warm-up run; the paper does
+  not say how it was measured.
 - parthasarathy2020detecting (5.1): Fig. 4 is measured on the held-out part; ten draws of frames are its ten trials.
 - parthasarathy2020detecting (4.3): the best epoch is chosen by the development loss, 1 - CCC.
 - mocanu2023multimodal (4.4): times are those of one run; the paper's are means of ten.

@@ -3,32 +3,33 @@
 Deviations:
 
 - goncalves2022robust (4.2.2), goncalves2022auxformer (4.1.2), parthasarathy2020detecting (4.2.2): the windows of 60 ms that the
-  set of 2013 has for pitch, voice quality and zero crossings stay 60 ms long; the paper speaks of one length for all.
+  set of 2013 has for pitch, voice quality and zero crossings stay 60 ms long; the paper gives one length for all.
 - goncalves2022robust (4.2.2), goncalves2022auxformer (4.1.2), goncalves2025versatile (IV-B), parthasarathy2020detecting (4.2.2):
-  a digitally silent frame (below -95 dB) is absent, and so is the whole of a track below -75 dB.
+  a digitally silent frame (below -95 dB) is absent, and so is an entire track below -75 dB.
 - goncalves2022robust (4.2.1), goncalves2022auxformer (4.1.1), goncalves2025versatile (IV-B), parthasarathy2020detecting (4.2.1),
-  mocanu2023multimodal (4.2): faces are looked for ten times a second, and their boxes are smoothed and drawn between; the paper
-  looks into every frame. A crop is a square as large as the longer side of the box, of a picture no side of which is longer than
-  640 pixels. Of several people the largest and longest seen is taken.
-- goncalves2022robust (4.2.1): faces are found by this project's MTCNN, not through OpenFace.
+  mocanu2023multimodal (4.2): faces are detected ten times a second, and their boxes are smoothed and interpolated; the paper
+  detects them in every frame. A crop is a square whose side is the longer side of the box, from an image with no side longer than
+  640 pixels. Of several people, the one seen largest and longest is used.
+- goncalves2022robust (4.2.1): faces are detected by this project's MTCNN, not by OpenFace.
 - goncalves2022robust (4.2.1), goncalves2022auxformer (4.1.1), parthasarathy2020detecting (4.3): the 4,096 values of VGG-Face's
   first fully connected layer are taken after its ReLU, which the paper does not say; goncalves2022auxformer does not say which of
   the two layers of that width it takes.
-- goncalves2022robust (4.2.1): VGG-Face fine-tuned on AffectNet is not shipped. ``affectscope features finetune`` makes one of a
-  folder of labelled faces, with the paper's rate and epochs; the widths of the three layers that it attaches are not printed.
-- goncalves2022auxformer (4.1.1): faces are found by MTCNN in the place of an SSD; the mean colour is taken off the pixels, as the
-  published VGG-Face wants it, where the paper scales them to -1..1.
-- goncalves2025versatile (IV-B): wav2vec 2.0 is the user's to bring: its fine-tuning on MSP-Podcast is not done here.
+- goncalves2022robust (4.2.1): VGG-Face fine-tuned on AffectNet is not shipped. ``affectscope features finetune`` fine-tunes it on
+  a folder of labelled faces, with the paper's learning rate and epochs; the paper does not give the widths of the three layers
+  that it adds.
+- goncalves2022auxformer (4.1.1): faces are detected by MTCNN instead of an SSD; the mean colour is subtracted from the pixels, as
+  the published VGG-Face requires, whereas the paper scales them to -1..1.
+- goncalves2025versatile (IV-B): the user provides wav2vec 2.0; it is not fine-tuned on MSP-Podcast here.
 - goncalves2025versatile (IV-B): EfficientNet-B2 is torchvision's network with the user's weights, its pooled features before the
-  classifier; pixels are normalised by ImageNet's means and deviations, which the paper does not say.
-- parthasarathy2020detecting (4.2.1): faces are found by MTCNN in the place of an SSD. Crops of 96 pixels cannot feed VGG-Face's
-  first fully connected layer: ``vgg-face`` takes crops of 224. The mean colour is taken off the pixels, as the published VGG-Face
-  wants it, where the paper scales them to -1..1.
-- parthasarathy2020detecting (4.3): two seconds of 65 descriptors, thinned by 3.3, are 63 frames side by side, 4,095 values, and
-  one zero; beyond the ends there are zeros. The two seconds lie about the frame, and each picture frame takes those nearest to it
-  in time; the paper says neither.
-- parthasarathy2020detecting (4.2.2): what is normalised by the training set are the 4,096 values of a window, zeros beyond the
-  ends included, not the descriptors before they are laid side by side.
+  classifier; pixels are normalised by ImageNet's means and standard deviations, which the paper does not say.
+- parthasarathy2020detecting (4.2.1): faces are detected by MTCNN instead of an SSD. Crops of 96 pixels don't fit VGG-Face's first
+  fully connected layer: ``vgg-face`` uses crops of 224. The mean colour is subtracted from the pixels, as the published VGG-Face
+  requires, whereas the paper scales them to -1..1.
+- parthasarathy2020detecting (4.3): two seconds of 65 descriptors, subsampled by 3.3, are 63 concatenated frames, 4,095 values,
+  and one zero; beyond the ends there are zeros. The two seconds are centred on the frame, and each video frame takes the window
+  nearest to it in time; the paper says neither.
+- parthasarathy2020detecting (4.2.2): the training set normalises the 4,096 values of a window, including zeros beyond the ends,
+  and not the descriptors before concatenation.
 - mocanu2023multimodal (4.2): faces are cropped, not aligned by landmarks.
 - mocanu2023multimodal (3.2): a silent frame of the spectrogram is absent; levels are clipped at -80 dB.
 - mocanu2023multimodal (4.2): the paper does not define the spectrogram's values: here decibels of the power. "256 frequency

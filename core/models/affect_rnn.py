@@ -21,16 +21,16 @@ paper-static-2000  AffWildNet + Static, FC 2000                  FC 2000, dense;
 
 Deviations:
 
-- The convolutions of VGG-Face are feature extraction, frozen and upstream; whether parthasarathy2020detecting trains them on it
-  does not say. Its FC layer takes what they give, 25,088 values for 224 pixels. The presets take the 4,096 that the transformer
-  takes. Where these are already the output of VGG-Face's first fully connected layer, ``fc`` is one layer more; ``fc=0`` leaves
-  it out (2,143,362 parameters for ``paper``).
-- The visual GRUs have 128 nodes; so have the others, whose width is not given. There is no dropout.
-- (4.4) An audio frame is the 65 LLDs, the nearest ones in time for each visual frame. The model of sound alone takes all of them,
-  100 a second, and answers each: its sequences of 100 are one second long. The rate of the paper's is not said.
-- The answers are not bounded to the [-1, 1] of the labels.
-- (4.4) AffWildNet was trained on Aff-Wild, whose weights are not at hand: its static and dynamic rows train on the corpus itself.
-  NISL and M3T are external systems and are not built.
+- The convolutions of VGG-Face are frozen feature extraction outside the model; parthasarathy2020detecting does not say whether it
+  trains them. Its FC layer takes their output, 25,088 values for 224 pixels. The presets take 4,096 values, like the transformer.
+  If these are already the output of VGG-Face's first fully connected layer, ``fc`` is an additional layer; ``fc=0`` removes it
+  (2,143,362 parameters for ``paper``).
+- The visual GRUs have 128 nodes, and so do the others, whose width is not given. There is no dropout.
+- (4.4) An audio frame is the 65 LLDs, the nearest in time for each visual frame. The audio-only model takes all of them, 100 per
+  second, and gives a prediction for each: its sequences of 100 are one second long. The paper does not give its rate.
+- Predictions are not restricted to the labels' range [-1, 1].
+- (4.4) AffWildNet was trained on Aff-Wild, and its weights are not available: its static and dynamic rows are trained on the
+  corpus itself. NISL and M3T are external systems and are not implemented.
 
 Recurrent layers skip the frames that their input lacks: the state stays, and what a frame without sound adds to the fusion is
 the state that sound left behind (zeros before the first). A frame that holds nothing keeps the last answer, in the static

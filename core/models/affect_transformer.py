@@ -25,20 +25,23 @@ Deviations:
 - The projection to 512 has no bias; alpha and beta begin at 1.
 - Encoders have two layers ("multiple"), a feed-forward of 4 * width as in Vaswani et al., dropout 0.1, sines and cosines for
   positions, LayerNorm before each branch and at the end (they put it after each branch; before it trains without a warm-up).
-- The cross-modal layers have four heads too, and are attention alone, without a feed-forward.
-- ``residual=False`` is parthasarathy2020detecting's text: the outputs of the cross-modal layers are what is summed.
-  ``residual=True`` is how goncalves2022robust (section 4.5.3) reads the same architecture: each is first added to its encoder's
-  output. ``paper`` follows the text. ``demo`` takes the residual: on made-up signals it learned in fewer steps and bore the loss
-  of a modality better.
-- The answers are not bounded to the [-1, 1] of the labels.
-- (4.4) The transformer of the picture alone is not described: its encoder and the dense layer, without a cross-modal layer.
-- (5) Transformers and recurrent baselines are said to be within 10 % of each other in parameters. Of both modalities they are,
-  18,908,164 and 18,924,674; of the picture alone they are not, 8,403,970 and 18,503,426.
-- (4.2.1) What becomes of frames without a face or without sound is not said: nothing looks at them, and recurrent layers skip
-  them. A frame that holds neither keeps the last answer; before the first that holds something the answer is the training mean.
-- (4.3) Which frames lie in which sequence is not said: a clip is cut from its first frame, and its last sequence may be shorter.
-- (5.1) What is missing in the study of Fig. 4 is frames of zeros, of the sound after it is normalised, drawn anew for each trial;
-  the paper does not say whether a trial draws frames or sequences.
+- The cross-modal layers also have four heads, and contain only attention, without a feed-forward.
+- ``residual=False`` follows parthasarathy2020detecting's text: the outputs of the cross-modal layers are summed.
+  ``residual=True`` follows the interpretation of goncalves2022robust (section 4.5.3): each is first added to its encoder's
+  output. ``paper`` follows the text. ``demo`` uses the residual: on synthetic signals it learned in fewer steps and was more
+  robust to a missing modality.
+- Predictions are not restricted to the labels' range [-1, 1].
+- (4.4) The paper does not describe the video-only transformer: here it is its encoder and the dense layer, without a cross-modal
+  layer.
+- (5) The paper says that transformers and recurrent baselines are within 10 % of each other in parameters. With both modalities
+  they are, 18,908,164 and 18,924,674; with video alone they are not, 8,403,970 and 18,503,426.
+- (4.2.1) The paper does not say what happens to frames without a face or without sound: nothing attends to them, and recurrent
+  layers skip them. A frame with neither keeps the last prediction; before the first frame with either, the prediction is the
+  training mean.
+- (4.3) The paper does not say which frames form a sequence: a clip is divided from its first frame, and its last sequence may be
+  shorter.
+- (5.1) In the study of Fig. 4, missing frames are zeros, for audio after normalisation, drawn again for each trial; the paper
+  does not say whether a trial draws frames or sequences.
 
 Absent frames are never looked at. Without the residual they do ask, with their position and what their own modality's present
 frames tell them, much as the zeros of parthasarathy2020detecting's study of missing modalities do (section 5.1), so that each

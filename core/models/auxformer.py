@@ -38,50 +38,51 @@ frames), the weights of the losses (5.3.4, Table 4), and baseline 1 (4.5.1, ``au
 
 Deviations:
 
-- goncalves2022robust (3.3): alpha and beta are named without a formula. One scalar alpha a layer scales the residual and 1 -
-  alpha the branch, of attention and of feed-forward alike, as in the public code; beta is the other stream's. Both begin at
-  random in 0..1.
+- goncalves2022robust (3.3): alpha and beta are named without a formula. One scalar alpha per layer scales the residual, and 1 -
+  alpha the branch, for attention and feed-forward alike, as in the public code; beta is the same for the other stream. Both are
+  initialised at random in 0..1.
 - goncalves2022robust (3.2): the residual of the fusion layers comes from the modality of the keys and values, which is as long as
   the output only when both have equally many frames. Both variants take the query's, as the code does.
-- goncalves2022robust (3.1): the 1-D convolution that projects the picture has a kernel of one and no bias, as in the code; the
-  text gives neither.
-- goncalves2022robust (3.2): keys and values of the fusion layers stay the embedded input through all layers, each time behind the
+- goncalves2022robust (3.1): the 1-D convolution that projects the visual input has a kernel of one and no bias, as in the code;
+  the text gives neither.
+- goncalves2022robust (3.2): keys and values of the fusion layers are the embedded input in all layers, each time after the
   LayerNorm of the queries, as in the code; the text does not say.
-- goncalves2022robust (Eq. 2): the scale by the number of keys is stated for the fusion layers; variant "paper" applies it in
-  every encoder, and counts the present keys alone.
+- goncalves2022robust (Eq. 2): the paper states the scaling by the number of keys only for the fusion layers; variant "paper"
+  applies it in every encoder, and counts only the present keys.
 - goncalves2022robust (Eq. 4): FC is read as two layers with ReLU, 4 * width between them and a dropout of 0.1 inside. Eqs. 3 and
-  4 have three LayerNorms a layer, the text has two: the equations are followed.
-- goncalves2022robust (Eq. 1): the kind of positions is that of Vaswani et al.; here sines, then cosines, counted from 1.
-- goncalves2022robust (3.5): what of an auxiliary encoder is classified is not said: the last time-step, as in the main network.
-  The sizes of its fully connected layers, 512, 256 and 130, are those of Fig. 1; one set of them serves both auxiliary networks,
-  as "shared weights" is read. Dropout between them is 0.2.
-- goncalves2022robust (3.5, 4.5.4), goncalves2022auxformer (4.2): the answer is the mean of the three heads' logits, as in the
+  4 have three LayerNorms per layer, the text has two: the equations are followed.
+- goncalves2022robust (Eq. 1): positional encodings are those of Vaswani et al.; here the sines come first, then the cosines, and
+  positions count from 1.
+- goncalves2022robust (3.5): the paper does not say which output of an auxiliary encoder is classified: the last time-step, as in
+  the main network. The sizes of its fully connected layers, 512, 256 and 130, are those of Fig. 1; both auxiliary networks use
+  the same layers, as "shared weights" is read. Dropout between them is 0.2.
+- goncalves2022robust (3.5, 4.5.4), goncalves2022auxformer (4.2): the prediction is the mean of the three heads' logits, as in the
   code. goncalves2022robust averages "the networks' outputs", which its 3.4 calls probabilities; goncalves2022auxformer does not
-  say how the three become one.
-- goncalves2022robust (4.2), goncalves2022auxformer (4.1): all sequences are filled up with zeros to one length, and the paper's
-  model attends to these and ends on them; in variant "paper" what is past a clip's end is masked, and the last present frame is
-  the last time-step. Frames without a face or without sound, of which the paper says nothing, are masked too.
+  say how the three are combined.
+- goncalves2022robust (4.2), goncalves2022auxformer (4.1): all sequences are padded with zeros to one length, and the paper's
+  model attends to the padding and ends on it; variant "paper" masks what is past a clip's end, and the last present frame is the
+  last time-step. Frames without a face or without sound, which the paper does not mention, are masked too.
 - goncalves2022robust (4.3): "the output embeddings obtained from the attention layers", which have a dropout of 0.25, are read as
   the output of an encoder of five layers, not of each layer.
-- goncalves2022robust (3.6, 5.2): a head whose modality is truly absent (no file, no face) answers with the prior and is left out
-  of loss and mean; zeros, which the protocol puts for what is missing, are frames to it as in the paper.
-- goncalves2022robust (5.3.2): the LSTM or GRU in the place of the self-attention layers is one layer of the same width; the paper
+- goncalves2022robust (3.6, 5.2): a head whose modality is truly absent (no file, no face) returns the prior and is excluded from
+  loss and mean; zeros, with which the protocol replaces missing frames, count as frames, as in the paper.
+- goncalves2022robust (5.3.2): the LSTM or GRU that replaces the self-attention layers has one layer of the same width; the paper
   gives no size.
-- goncalves2022robust (5.3.3): the token that is prepended is a learned vector, one for each modality; it gets the first position
-  and serves the auxiliary networks too. The mean over the sequence is that of present frames, in the auxiliary networks too. The
-  paper does not say.
-- goncalves2022robust (5.3.4): Table 4's heads with a lambda of 0 are not trained, and have no say in the answer; the paper does
-  not say whether its mean has them.
-- goncalves2022robust (Table 5): one projection of the audio, 130 to 130 without bias, that the text does not mention is needed
-  for the printed count: presets with -projected have it, ``paper`` has not. Only variant "code" has that count; Eq. 4 as printed
-  has 6,240 parameters more.
+- goncalves2022robust (5.3.3): the prepended token is a learned vector, one for each modality; it has the first position and is
+  also used by the auxiliary networks. The mean over the sequence is over present frames, in the auxiliary networks too. The paper
+  does not say.
+- goncalves2022robust (5.3.4): Table 4's heads with a lambda of 0 are not trained and don't contribute to the decision; the paper
+  does not say whether its mean includes them.
+- goncalves2022robust (Table 5): the printed parameter count requires an audio projection, 130 to 130 without bias, that the text
+  does not mention: presets with -projected have it, ``paper`` does not. Only variant "code" has that count; Eq. 4 as printed has
+  6,240 parameters more.
 - goncalves2022robust (4.3): the demo keeps the code's residual around the main classifier (``main_residual``); published presets
   have the text's ReLU and dropout after both hidden layers.
-- goncalves2022auxformer (4.2): its layers are said to have the structure of Vaswani et al., who divide by the root of a head's
-  width and put LayerNorm after each branch; variant "paper" has goncalves2022robust's Eqs. 2 to 4 for it.
-- goncalves2022auxformer (4.2): positions are said to be added for the fusion layers; variant "paper" adds them to the auxiliary
-  networks' inputs too, as Fig. 1 of goncalves2022robust has it.
-- goncalves2022auxformer (5.1): where this paper is silent, sizes and readings are those of goncalves2022robust.
+- goncalves2022auxformer (4.2): the paper says that its layers have the structure of Vaswani et al., who divide by the square root
+  of a head's width and put LayerNorm after each branch; variant "paper" uses Eqs. 2 to 4 of goncalves2022robust instead.
+- goncalves2022auxformer (4.2): the text adds positions for the fusion layers; variant "paper" also adds them to the auxiliary
+  networks' inputs, as in Fig. 1 of goncalves2022robust.
+- goncalves2022auxformer (5.1): if this paper does not say, sizes and interpretations are those of goncalves2022robust.
 
 Counts, measured, code variant with four classes: 7,037,848 (six: 7,038,632). With ``project_audio``, a projection of the audio
 130 -> 130 without bias that the text does not mention, 7,054,748, the figure of goncalves2022robust's Table 5. Baseline 1:

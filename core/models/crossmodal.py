@@ -15,12 +15,13 @@ Deviations:
 - goncalves2022robust (4.5.3): Attention divides by the square root of a head's width (parthasarathy2020detecting calls the layers
   scaled; its Eq. 1 has no scale).
 - goncalves2022robust (4.5.3): Sizes. goncalves2022robust's Table 5 counts 2,211,628 parameters, 7,125,278 upscaled; neither could
-  be derived. ``paper`` has the width and heads of goncalves2022robust's own model and projects the picture alone, without bias,
-  as that does; four layers an encoder come nearest to the published count. ``upscaled`` is wider.
-- goncalves2022robust (4.5.3): The two scalars scale what attention returns, not what it is added to, and begin at 1.
-- goncalves2022robust (4.5.3): "trained and evaluated using the F1-score": it is trained by cross-entropy, as all models of 4.3,
-  since an F1-score has no gradient.
-- goncalves2022auxformer (5.1): baseline 3 is this reading of goncalves2022robust.
+  be derived. ``paper`` has the width and heads of goncalves2022robust's own model and projects only the visual input, without
+  bias, as that model does; four layers per encoder come closest to the published count. ``upscaled`` is wider.
+- goncalves2022robust (4.5.3): The two scalars scale the output of attention, not the residual to which it is added, and are
+  initialised to 1.
+- goncalves2022robust (4.5.3): "trained and evaluated using the F1-score": it is trained with cross-entropy, like all models of
+  4.3, because an F1-score has no gradient.
+- goncalves2022auxformer (5.1): baseline 3 is this interpretation of goncalves2022robust.
 - goncalves2022robust (4.5.3): Encoders have a feed-forward of 4 * width, dropout 0.1, sines and cosines for positions, LayerNorm
   before each branch and at the end; the cross-modal layers contain only attention.
 

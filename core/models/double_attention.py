@@ -38,10 +38,10 @@ Where the paper cannot be followed or is silent, and what was chosen:
   for the visual the reverse. In the product as printed, weights don't sum to a fixed number, and audio is weighted by its
   position in the visual.
 - There is no residual, norm or bias around VS, VC, VT and AT in the text, and none here. The demo has residuals around all four:
-  fresh attention gives all places, channels and snippets nearly the same mean, and a small model learns slowly through it. They
-  are around all or none, so that a row of Table 2 that adds an attention takes no path away.
-- (4.6) Figs. 8 to 11 draw the heads of the spatial attention by Grad-CAM. ``places`` gives each head's own weights, how much a
-  place is asked for on the mean; Grad-CAM is an explanation of its own.
+  newly initialised attention gives nearly the same mean for all positions, channels and snippets, and a small model learns slowly
+  through it. They are around all or none, so that adding an attention in Table 2 removes no path.
+- (4.6) Figs. 8 to 11 show the heads of the spatial attention by Grad-CAM. ``places`` gives each head's own weights, the mean
+  attention that each position receives; Grad-CAM is a separate explanation.
 - A clip of 3 to 4 s has no six separate seconds: the windows overlap.
 - Without audio, the audio half is zeros, Corr is zero, and all visual snippets have the same weight; likewise without video.
   Batch norm uses only the clips that have the modality.

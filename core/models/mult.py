@@ -26,11 +26,11 @@ Deviations:
 
 - goncalves2022robust (4.5.2): "following the description": sizes are those that give Table 5's counts exactly, the public code's
   width of 30 with five heads and five layers, and memory encoders on one width instead of two.
-- goncalves2022robust (5.4): the upscaled form has Table 5's count with a width of 160 and six classes; how the paper enlarges it,
-  "the size of the transformer layer reception and the number of hidden layers", is not told in numbers.
-- goncalves2022auxformer (5.1): baseline 2, "a few changes" to the original, is this one.
-- goncalves2022robust (4.5.2): what the text leaves out is the public code's: positions in every encoder, dropout of 0.25 on an
-  encoder's input and 0.2 in the classifier, the last time-steps classified behind a residual.
+- goncalves2022robust (5.4): the upscaled form has Table 5's count with a width of 160 and six classes; the paper describes the
+  enlargement ("the size of the transformer layer reception and the number of hidden layers") without numbers.
+- goncalves2022auxformer (5.1): baseline 2, the original with "a few changes", is the same model.
+- goncalves2022robust (4.5.2): what the text does not give is as in the public code: positions in every encoder, dropout of 0.25
+  on an encoder's input and 0.2 in the classifier, and classification of the last time-steps after a residual.
 - goncalves2022robust (4.5.2): its 1-D convolutions have a kernel of one, as in the public code: a projection.
 - goncalves2025versatile (IV-E): 749 k are not reproduced with the 1,408 visual features of IV-B; the width 50 gives 755,806.
 

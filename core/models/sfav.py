@@ -43,12 +43,14 @@ training, not of this file.
 
 Deviations:
 
-- goncalves2025versatile (IV-E): which of the three fusions is meant is not said; ``fusion="ia"`` is the public code's default.
-- goncalves2025versatile (IV-E): 642 k parameters were not found again; the sizes are the public code's behind its features.
-- goncalves2025versatile (IV-E): whether the public code's way to train (each batch four times, SGD) is kept is not said: V-A
-  trains all models as IV-C has it, and so does the recipe.
-- goncalves2025versatile (II-D): audio convolutions keep the length, absent frames count nowhere, and weights of "ia" are brought
-  to a mean of one; the system's docstring says more.
+- goncalves2025versatile (IV-E): the paper does not say which of the three fusions it uses; ``fusion="ia"`` is the public code's
+  default.
+- goncalves2025versatile (IV-E): 642 k parameters could not be reproduced; the sizes are those of the public code after its
+  features.
+- goncalves2025versatile (IV-E): the paper does not say whether it keeps the public code's training (each batch four times, SGD):
+  V-A trains all models as in IV-C, and so does the recipe.
+- goncalves2025versatile (II-D): audio convolutions preserve the length, absent frames are ignored everywhere, and the weights of
+  "ia" are normalised to a mean of one; see the system's docstring.
 
 Counts, measured, six classes: 815,430 ("ia"), 936,134 ("it"), 1,043,270 ("lt"), where goncalves2025versatile has 642 k; that was
 not found again (OFFICIAL_CODE.md, section 5). The public code has 1,854,766 to 2,045,550 with its face network and eight classes;

@@ -8,15 +8,16 @@ Both losses count the same, and the answer is the mean of both heads' logits.
 
 Deviations:
 
-- goncalves2022robust (4.5.4): 4,364,354 parameters were not found again: encoders of the paper's sizes leave a remainder with any
-  number of them. One encoder a network is taken, 2,314,947 for the sound and 2,847,427 for the picture.
-- goncalves2022robust (4.5.4): of the two classifiers Fig. 2 shows boxes alone. The main one is that of goncalves2022robust's own
+- goncalves2022robust (4.5.4): 4,364,354 parameters could not be reproduced: no number of encoders of the paper's sizes gives this
+  count. Each network has one encoder, 2,314,947 parameters for audio and 2,847,427 for video.
+- goncalves2022robust (4.5.4): Fig. 2 shows the two classifiers only as boxes. The main one is that of goncalves2022robust's own
   model, 130 wide; the demo keeps the public code's residual around it (``main_residual``). The auxiliary one shares no layers
   with it.
-- goncalves2022robust (4.5.4), goncalves2022auxformer (5.3): layers, scale, positions and tokens are read as in ``auxformer``.
-- goncalves2022robust (4.5.4): it is trained without ablating its only modality, standard training.
-- goncalves2022auxformer (5.3): the single-modality version has a self-attention encoder more (``plain_first``), in the place of
-  the fusion layers; its count is not printed.
+- goncalves2022robust (4.5.4), goncalves2022auxformer (5.3): layers, scaling, positions and tokens are interpreted as in
+  ``auxformer``.
+- goncalves2022robust (4.5.4): it uses standard training, without ablating its only modality.
+- goncalves2022auxformer (5.3): the single-modality version has one more self-attention encoder (``plain_first``) instead of the
+  fusion layers; the paper does not give its parameter count.
 
 There is no public code, and the 4,364,354 parameters of Table 5 were not found again: encoders of goncalves2022robust's sizes
 leave a remainder with any number of them. The reading taken here, one encoder a network as in ``auxformer`` (of which everything

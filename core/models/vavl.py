@@ -25,12 +25,12 @@ never called                nothing                                     three co
 
 Deviations:
 
-- goncalves2025versatile (III-A): a convolution over time "aware of neighbours" has no printed kernel: 5, whose 608,000 weights
-  are the nearest to the 650 k of III-E. It has no bias, and a linear layer, of which the text says nothing, brings its 50 to the
-  512 of IV-C, both as in the public code.
-- goncalves2025versatile (Table III): the average of ablation 3 is that of logits; the paper says "predictions".
-- goncalves2025versatile (III-E): the 86 M parameters need five layers a modality and parts that are never called; IV-C has three,
-  three and two layers, which is preset ``paper``.
+- goncalves2025versatile (III-A): the paper gives no kernel size for the convolution over time "aware of neighbours": 5, whose
+  608,000 weights are the closest to the 650 k of III-E. It has no bias, and a linear layer that the text does not mention
+  projects its 50 to the 512 of IV-C, both as in the public code.
+- goncalves2025versatile (Table III): ablation 3 averages logits; the paper says "predictions".
+- goncalves2025versatile (III-E): 86 M parameters require five layers per modality and parts that are never called; IV-C has
+  three, three and two layers, which is preset ``paper``.
 - goncalves2025versatile (IV-C): the conformer's kernel (31), feed-forward (4 * width) and half-step residuals are those of the
   public code; positions are relative, as in the conformer's own paper.
 - goncalves2025versatile (IV-C): in the demo and in variant "code", ReLU and dropout follow only the first layer of a head; in

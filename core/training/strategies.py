@@ -4,17 +4,16 @@ A step has one stage or several. The loop goes through them in order; each gives
 
 Deviations:
 
-- goncalves2022robust (3.6): group sizes of a batch are rounded, 6 and 6 of 32; a clip that has one modality alone does not lose
-  it.
-- goncalves2025versatile (Algorithm 1): the order is the paper's, sound, picture, both; the public code has the picture first. One
-  Adam holds all moments, where the public code has nine.
-- goncalves2025versatile (III-C): what is frozen while the audio-visual layers learn has no gradient, and stays in training
-  otherwise: dropout is on, and batch norm counts the clips once more. The paper does not say.
-- goncalves2025versatile (Eq. 1): alpha is not printed: 2 for classes and 1 for attributes, as in the public code.
-- goncalves2025versatile (Eq. 3): the CCC is that of a batch, attribute by attribute, and their mean; clips that nobody rated do
-  not count.
-- parthasarathy2020detecting (4.3): development clips are answered in sequences of 100 too, and their 1 - CCC is that of each
-  whole clip.
+- goncalves2022robust (3.6): group sizes in a batch are rounded (6 and 6 of 32); a clip with only one modality does not lose it.
+- goncalves2025versatile (Algorithm 1): the order is the paper's: audio, video, both; the public code starts with video. There is
+  one Adam optimiser, where the public code has nine.
+- goncalves2025versatile (III-C): layers that are frozen while the audio-visual layers learn get no gradient but stay in training
+  mode: dropout is active, and batch norm counts the clips again. The paper does not say.
+- goncalves2025versatile (Eq. 1): the paper does not give alpha: 2 for classes and 1 for attributes, as in the public code.
+- goncalves2025versatile (Eq. 3): the CCC is computed per batch and attribute, and averaged over attributes; unrated clips are
+  excluded.
+- parthasarathy2020detecting (4.3): development clips are also predicted in sequences of 100, but their 1 - CCC is computed over
+  each whole clip.
 - parthasarathy2020detecting (4.3): 1 - CCC is the mean over sequences and both attributes; a sequence counts for an attribute if
   it has at least two frames with different values.
 - mocanu2023multimodal (3.4): the paper does not say which loss trains the last layer: cross-entropy is added to the metric loss,
