@@ -95,7 +95,7 @@ def test_the_confidently_wrong_come_first(page) -> None:
 def test_a_case_shows_the_number_that_it_is_ordered_by(page) -> None:
     app = page("failures", o__failures__order="torn")
     (card,) = shown(app, "cards")["cards"]
-    assert card["facts"] == ["heads disagree: 50\N{NO-BREAK SPACE}% of what they could"]
+    assert card["facts"] == ["heads disagree: 50\N{NO-BREAK SPACE}% of the maximum"]
 
 
 def test_a_corpus_whose_labels_the_model_does_not_know_is_one_sentence(page) -> None:

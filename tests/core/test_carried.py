@@ -72,7 +72,7 @@ def test_a_number_that_was_changed_by_hand_is_refused(caches, tmp_path: Path) ->
 
 def test_the_commands_say_how_many(caches, tmp_path: Path) -> None:
     run, file = CliRunner(), tmp_path / "cells.json"
-    assert "Nothing is measured yet" in str(run.invoke(cli.app, ["experiment", "export", str(file)]).exception)
+    assert "Nothing is measured with these options yet" in str(run.invoke(cli.app, ["experiment", "export", str(file)]).exception)
     measured(cell_of(plan.load(NAME).rows[0].run, "demo", 0).folder(), WHOLE)
     assert "Cells written: 1." in run.invoke(cli.app, ["experiment", "export", str(file)]).output
     caches("there")

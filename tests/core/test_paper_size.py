@@ -139,8 +139,8 @@ def test_goncalves2025versatile_puts_zeros_for_frames_and_leaves_out_a_modality(
     assert "random visual zeros 0.5" in {c.condition for c in figure.rows[0].columns}
     # Of what the demo's protocol does otherwise, each note tells what its own conditions show.
     assert "zeros" not in plan.load("goncalves2025versatile-table-1").note
-    assert "absent here, where the paper puts zeros" in plan.load("goncalves2025versatile-figure-2-visual").note
-    assert "absent here, where the paper puts zeros" in plan.load("goncalves2022robust-table-2").note
+    assert "Missing frames are absent here; the paper replaces them by zeros." in plan.load("goncalves2025versatile-figure-2-visual").note
+    assert "Missing frames are absent here; the paper replaces them by zeros." in plan.load("goncalves2022robust-table-2").note
 
 
 def test_mocanu2023multimodal_has_ten_folds_and_stops_by_accuracy():

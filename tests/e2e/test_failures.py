@@ -120,7 +120,7 @@ def test_slices_and_reliability_are_drawn(page: Page, app_url: str) -> None:
 def test_shared_space_shows_two_models_and_plays_an_end(page: Page, app_url: str) -> None:
     page.goto(f'{app_url}/shared_space?o.shared.models=["auxformer","other"]')
     expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=ASKED)
-    sentence = r": after .*, sound and picture of a clip stand .* \(mean cosine distance \d\.\d{3} within a clip"
+    sentence = r": after .*, sound and picture of a clip are .* \(mean cosine distance \d\.\d{3} within a clip"
     for model in ("auxformer", "other"):
         expect(page.get_by_text(re.compile(model + sentence)).first).to_be_visible(timeout=SOON)
     far = page.locator(".cards li").first

@@ -144,7 +144,7 @@ def test_draws_follow_one_another_and_targets_with_them():
     ("ask", "says"),
     [
         (lambda b: mask(b, Missing("text", 0.5)), "no modality 'text'"),
-        (lambda b: mask(b, Missing("audio", 0.5), Missing("audio", 0.1, "tail")), "said once"),
+        (lambda b: mask(b, Missing("audio", 0.5), Missing("audio", 0.1, "tail")), "at most once"),
         (lambda b: mask(b, Missing("audio", 0.5), draws=0), "once or more"),
         (lambda b: Missing("audio", 1.5), "between 0 and 1"),
         (lambda b: Missing("audio", float("nan")), "between 0 and 1"),

@@ -134,7 +134,7 @@ def test_only_a_finished_runs_checkpoint_is_a_model() -> None:
         ({"strategy": "; rm -rf /"}, "no strategy called"),
         ({"device": "cuda:99"}, "no device 'cuda:99'"),
         ({"epochs": 0}, "0 epochs make no run"),
-        ({"learning_rate": float("nan")}, "teaches nothing"),
+        ({"learning_rate": float("nan")}, "is too low"),
         ({"seed": -1}, "out of range"),
         ({"corpus": "/nowhere/at/all"}, "There is no corpus in /nowhere/at/all"),
         ({"corpus": " "}, "Name the corpus's folder"),
