@@ -49,7 +49,7 @@ def test_each_is_asked_once_in_turn_and_a_refusal_keeps_the_rest(asked: list[str
 
 def test_cancelling_ends_the_one_that_is_asked_and_asks_no_more(asked: list[str]) -> None:
     job = prediction_tables.ask_each("test", ["slow", "good"], CORPUS)
-    while job.stage != "slow, model 1 of 2: asking about clip 2 of 3":
+    while job.stage != "slow, model 1 of 2: analysing clip 2 of 3":
         assert not job.wait(0.01)
     assert job.fraction == pytest.approx(1 / 6)
     single = jobs.find("ask-slow")

@@ -206,7 +206,7 @@ def test_what_was_removed_comes_back(tmp_path: Path) -> None:
         stored.remove(kept)
     stored.sweep(seconds=-1)
     assert list(stored.root().iterdir()) == []
-    with pytest.raises(UserError, match="no longer kept"):
+    with pytest.raises(UserError, match="no longer stored"):
         stored.restore(entry)
 
 

@@ -106,7 +106,7 @@ def test_taken_in_once_removed_and_restored(cache: Path, ours: Path, in_process:
     assert library.entries() == {"my run (2)": entry}
     library.remove(entry)
     library.sweep(-1)
-    with pytest.raises(UserError, match="no longer kept"):
+    with pytest.raises(UserError, match="no longer stored"):
         library.restore(entry)
 
 

@@ -139,7 +139,10 @@ def test_goncalves2025versatile_puts_zeros_for_frames_and_leaves_out_a_modality(
     assert "random visual zeros 0.5" in {c.condition for c in figure.rows[0].columns}
     # Of what the demo's protocol does otherwise, each note tells what its own conditions show.
     assert "zeros" not in plan.load("goncalves2025versatile-table-1").note
-    assert "Missing frames are absent here; the paper replaces them by zeros." in plan.load("goncalves2025versatile-figure-2-visual").note
+    assert (
+        "Missing frames are absent here; the paper replaces them by zeros."
+        in plan.load("goncalves2025versatile-figure-2-visual").note
+    )
     assert "Missing frames are absent here; the paper replaces them by zeros." in plan.load("goncalves2022robust-table-2").note
 
 
@@ -312,7 +315,9 @@ def test_what_is_gathered_is_of_the_size_that_was_asked_for(made):
     # Neither the demo's cells nor those on other features are taken for them.
     assert gathered.gather([demo], str(labels), (0, 1, 2)) == {}
     text = results._setting(found, recorded=True)
-    assert text.startswith("5 to 5 clips are held out in each split. Published sizes (paper), the papers' features. The papers'")
+    assert text.startswith(
+        "5 to 5 clips are held out in each split. Published sizes (paper), the papers' features. The tables show the papers'"
+    )
 
 
 def test_rows_whose_features_cannot_be_had_are_left_out(made):

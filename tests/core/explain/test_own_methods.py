@@ -52,7 +52,7 @@ def test_a_way_for_faces_and_for_sound_under_one_name() -> None:
 
 
 def test_what_cannot_be_registered_says_why() -> None:
-    with pytest.raises(UserError, match="There is already an explanation called layer-cam: call yours otherwise"):
+    with pytest.raises(UserError, match="There is already an explanation called layer-cam: choose another name for yours"):
         afs.explanation("layer-cam")(lambda road: road.pixels)
     with pytest.raises(UserError, match="for visual or audio, not for text"):
         afs.explanation("mine", modality="text")(lambda road: road.pixels)  # type: ignore[arg-type]

@@ -116,7 +116,7 @@ def test_attention_rows_sum_to_one_over_present_frames(variant):
         torch.testing.assert_close(attention.weights.sum(-1), torch.ones(attention.weights.shape[:-1]))
         if variant == "paper" and attention.key == "visual":
             assert attention.weights[..., 4:].abs().max() == 0
-    same(output, model(masked))
+    same(output, model(masked), 1e-5)
 
 
 def test_the_last_present_frame_is_the_token():

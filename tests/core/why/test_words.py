@@ -20,7 +20,12 @@ from tests.core.why.small import LABELS
 GROUPS = ("loudness", "pitch", "voice quality", "spectral shape", "MFCC")
 REGIONS = ("brows", "eyes", "nose", "cheeks", "mouth", "jaw")
 EDGES = np.arange(5) * 0.25
+MINUS = "\N{MINUS SIGN}"
 SPACE = "\N{NO-BREAK SPACE}"
+
+
+def by_sign(value: float) -> str:
+    return f"{value:+.2f}".replace("-", MINUS)
 
 
 def made(seed: int, names=("audio", "visual"), against: str = "", label: str = "", present=None, flips: int = 0) -> Why:
@@ -94,8 +99,8 @@ def test_every_number_is_one_of_those_that_a_clause_rests_on(why):
         values += [a - b for a in values for b in values]
         for share in re.findall(rf"(\d+){SPACE}%", clause.text):
             assert any(f"{100 * v:.0f}" == share for v in values), clause
-        for number in re.findall(r"[+-]\d+\.\d\d", clause.text):
-            assert any(f"{v:+.2f}" == number for v in values), clause
+        for number in re.findall(rf"[+{MINUS}]\d+\.\d\d", clause.text):
+            assert any(by_sign(v) == number for v in values), clause
         for a, b in re.findall(r"([\d.]+)–([\d.]+)", clause.text):
             assert float(a) in values, clause
             assert float(b) in values, clause
@@ -162,8 +167,8 @@ def _being(why, text):
     how, total = why.groups.shapley[0].sum(), why.modality.shapley[0, why.modality.names.index("audio")]
     assert _lead(why) == "audio"
     assert how < total / 2
-    against = f"only because there is sound at all: how it sounds counts against it ({how:+.2f})"
-    little = f"mostly because there is sound at all: how it sounds adds only {how:+.2f} of {total:+.2f}"
+    against = f"only because there is sound at all: how it sounds counts against it ({by_sign(how)})"
+    little = f"mostly because there is sound at all: how it sounds adds only {by_sign(how)} of {by_sign(total)}"
     assert text == (against if how < 0 else little)
 
 
@@ -210,7 +215,7 @@ def _without(why, text):
 
 
 def _together(why, text):
-    value = float(re.findall(r"[+-]\d+\.\d\d", text)[0])
+    value = float(re.findall(rf"[+{MINUS}]\d+\.\d\d", text)[0].replace(MINUS, "-"))
     assert abs(value) >= np.abs(why.modality.alone[0]).max() - 0.01
     assert (" for " in text.split("comes")[0]) == (value > 0)
 
@@ -233,7 +238,7 @@ def _label(why, text):
     assert why.label != why.says == why.target
     several = len(why.for_label.modality.names) > 1
     expected = f"The main support for {name} is the {who}" if several else f"The {who} supports {name}"
-    expected += f"{slightly} ({gain:+.2f})"
+    expected += f"{slightly} ({by_sign(gain)})"
     assert text.replace(SPACE, " ") == expected
 
 
