@@ -31,14 +31,19 @@ def test_every_paper_of_an_experiment_has_a_table_and_a_reference():
     assert not [paper for paper in deviations.PAPERS if f"| `{paper}` |" not in listed]
 
 
+def listed(folder: Path, docstring: str) -> list[tuple[str, str, str]]:
+    """Paper, place and text of each deviation in a module with this docstring."""
+    (folder / "one.py").write_text(f'"""{docstring}"""\n')
+    return [(deviation.paper, deviation.where, deviation.text) for deviation in deviations.of_file(folder / "one.py")]
+
+
 def test_an_item_names_its_paper_its_place_and_what_differs(tmp_path):
-    (tmp_path / "one.py").write_text(
-        '"""A thing.\n\nSource: mocanu2023multimodal.\n\n'
+    text = (
+        "A thing.\n\nSource: mocanu2023multimodal.\n\n"
         "Deviations:\n\n- goncalves2022robust (4.3, Eq. 2): this is\n  so. ``x | y``\n"
-        '- (4.1) no key, a place.\n- neither.\n\nSomething else:\n\n- not this.\n"""\n'
+        "- (4.1) no key, a place.\n- neither.\n\nSomething else:\n\n- not this.\n"
     )
-    found = [(deviation.paper, deviation.where, deviation.text) for deviation in deviations.of_file(tmp_path / "one.py")]
-    assert found == [
+    assert listed(tmp_path, text) == [
         ("goncalves2022robust", "4.3, Eq. 2", "This is so. ``x | y``"),
         ("mocanu2023multimodal", "4.1", "No key, a place."),
         ("mocanu2023multimodal", "", "Neither."),
@@ -46,13 +51,12 @@ def test_an_item_names_its_paper_its_place_and_what_differs(tmp_path):
 
 
 def test_an_item_of_several_papers_is_in_the_table_of_each(tmp_path):
-    (tmp_path / "one.py").write_text(
-        '"""A thing.\n\nDeviations:\n\n'
+    text = (
+        "A thing.\n\nDeviations:\n\n"
         "- goncalves2022robust (4.3), goncalves2022auxformer (5.1,\n  Table 1), mocanu2023multimodal: of all: this.\n"
-        '- goncalves2022robust (4.1): as goncalves2022auxformer (3): not this.\n"""\n'
+        "- goncalves2022robust (4.1): as goncalves2022auxformer (3): not this.\n"
     )
-    found = [(deviation.paper, deviation.where, deviation.text) for deviation in deviations.of_file(tmp_path / "one.py")]
-    assert found == [
+    assert listed(tmp_path, text) == [
         ("goncalves2022robust", "4.3", "Of all: this."),
         ("goncalves2022auxformer", "5.1, Table 1", "Of all: this."),
         ("mocanu2023multimodal", "", "Of all: this."),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +14,8 @@ from affectscope.app.common import jobs
 from affectscope.app.services import prediction_tables
 from affectscope.core.errors import UserError
 
+# Seconds after which a state that never comes is a failure.
+PATIENCE = 120
 CORPUS = SimpleNamespace(name="made", table=range(3))
 
 
@@ -39,6 +43,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     go.set()
 
 
+def comes_to(job: jobs.Job, holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, job.stage
+        assert not job.wait(0.01)
+
+
 def test_each_is_asked_once_in_turn_and_a_refusal_keeps_the_rest(asked: list[str]) -> None:
     job = prediction_tables.ask_each("test", ["known", "bad", "good"], CORPUS)
     assert job.wait(10)
@@ -49,8 +60,7 @@ def test_each_is_asked_once_in_turn_and_a_refusal_keeps_the_rest(asked: list[str
 
 def test_cancelling_ends_the_one_that_is_asked_and_asks_no_more(asked: list[str]) -> None:
     job = prediction_tables.ask_each("test", ["slow", "good"], CORPUS)
-    while job.stage != "slow, model 1 of 2: analysing clip 2 of 3":
-        assert not job.wait(0.01)
+    comes_to(job, lambda: job.stage == "slow, model 1 of 2: analysing clip 2 of 3")
     assert job.fraction == pytest.approx(1 / 6)
     single = jobs.find("ask-slow")
     assert single is not None
@@ -65,8 +75,7 @@ def test_cancelling_ends_the_one_that_is_asked_and_asks_no_more(asked: list[str]
 def test_what_somebody_else_waits_for_goes_on(asked: list[str]) -> None:
     single = prediction_tables.ask_all("slow", CORPUS)
     job = prediction_tables.ask_each("test", ["slow"], CORPUS)
-    while job.fraction == 0:
-        assert not job.wait(0.01)
+    comes_to(job, lambda: job.fraction > 0)
     jobs.cancel(job)
     assert job.wait(10)
     assert not single.done
