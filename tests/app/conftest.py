@@ -92,6 +92,16 @@ def main_module(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
+@pytest.fixture(autouse=True)
+def fresh_jobs() -> None:
+    """Failed jobs are remembered by id, and another test's clip and model may have the same."""
+    from affectscope.app.common import jobs
+
+    for job in list(jobs._JOBS.values()):
+        if job.done:
+            jobs.forget(job.id)
+
+
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
