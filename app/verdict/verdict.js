@@ -43,34 +43,26 @@ function card(verdict, truth, main, look) {
   box.title = verdict.note
   if (verdict.head && verdict.evidence) box.firstChild.firstChild.replaceWith(lookButton(verdict, look))
   const classed = verdict.probability !== null
-  if (main) box.firstChild.append(scope(verdict.scope))
   const line = make("div", "line")
   line.append(make("span", "class", verdict.evidence ? verdict.label : "no evidence"))
   if (verdict.evidence && truth && classed) line.append(mark(verdict.label === truth))
   if (verdict.differs) line.append(sign("mark apart", "≠ A", "differs from model A"))
   if (verdict.evidence && classed) line.append(make("span", "share", percent(verdict.probability)))
   box.append(line)
-  if (!classed) return near(box, verdict)
+  if (!classed) return below(box, verdict, main)
   const track = make("div", "track")
   const fill = make("div", "fill")
   fill.style.width = `${verdict.evidence ? verdict.probability * 100 : 0}%`
   track.append(fill)
   box.append(track)
-  return near(box, verdict)
+  return below(box, verdict, main)
 }
 
-// How near the clip is to what the model was trained on.
-function near(box, { near, evidence }) {
+// What the main answer was taken from; how near the clip is to what the model was trained on.
+function below(box, { near, evidence, scope }, main) {
+  if (main) box.append(make("div", "near", scope ? `${scope}, whole clip` : "whole clip"))
   if (near && evidence) box.append(make("div", near.startsWith("like") ? "near" : "near far", near))
   return box
-}
-
-// What the main answer was taken from.
-function scope(heads) {
-  const text = make("span", "scope")
-  if (heads) text.append(make("span", "heads", `${heads}, `))
-  text.append("whole clip")
-  return text
 }
 
 function lookButton(verdict, look) {

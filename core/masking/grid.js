@@ -102,8 +102,8 @@ export function flipWords(grid, along, k, share, now) {
   const first = flipOf(along)
   const agrees = now === along[Math.round(share)]
   const where = first < 0 ? "at any share" : `below ${agrees ? "about " : ""}${percent(first / 100)}`
-  const said = `${where}: ${verdictName(grid, along[Math.max(0, first - 1)], k)}`
-  return agrees ? said : `≈ ${said}; here ${verdictName(grid, now, k)}`
+  const said = verdictName(grid, along[Math.max(0, first - 1)], k)
+  return agrees ? `${where}: ${said}` : `estimate: ${said} ${where}; exact here: ${verdictName(grid, now, k)}`
 }
 
 // Of ``count`` frames, how many stay; core/perturbation.py reckons the same.

@@ -28,11 +28,11 @@ test("where it changes is said, and where what is exact is another answer", () =
   const along = Array.from({ length: 101 }, (_, share) => Number(share < 28))
   assert.equal(grid.flipOf(along), 28)
   assert.equal(grid.flipWords(GRID, along, 0, 60, 0), "below about 28\u00a0%: joy")
-  assert.equal(grid.flipWords(GRID, along, 0, 25, 0), "≈ below 28\u00a0%: joy; here anger")
+  assert.equal(grid.flipWords(GRID, along, 0, 25, 0), "estimate: joy below 28\u00a0%; exact here: anger")
   const same = along.map(() => 1)
   assert.equal(grid.flipOf(same), -1)
   assert.equal(grid.flipWords(GRID, same, 0, 60, 1), "at any share: joy")
-  assert.equal(grid.flipWords(GRID, same, 0, 60, 0), "≈ at any share: joy; here anger")
+  assert.equal(grid.flipWords(GRID, same, 0, 60, 0), "estimate: joy at any share; exact here: anger")
 })
 
 test("between nodes it lies between theirs", () => {
