@@ -96,7 +96,7 @@ def _write_grid(item: services.Clip, model: str, change: Perturbation, path: Pat
     streams, duration = _read(item, model)
 
     def report(share: float) -> None:
-        progress("Asking the model at every share of the frames", share)
+        progress("Computing the answer at every share of the frames", share)
 
     grid = response_grid(analyzer.checkpoint, streams, duration, change, progress=report)
     sealed.keep(path, grid.to_json().encode())

@@ -228,7 +228,7 @@ function followHand(b) {
   b.root.classList.toggle("off", off)
   el.status.textContent = gridFits(b)
     ? state.pattern === "drawn" ? "Frames drawn by hand: the surface shows frames that go at random." : ""
-    : "Asking the model at every share of the frames …"
+    : "Computing the answer at every share of the frames …"
   b.root.dataset.keep = b.grid.modalities.map((modality, i) => `${modality}:${shares[i]}`).join(",")
   b.root.dataset.pattern = state.pattern
   cancelAnimationFrame(b.frame)

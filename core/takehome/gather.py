@@ -45,7 +45,7 @@ def clip_grid(
     extraction = extract(media, analyzer.store, report, analyzer.sets, track, face=face)
 
     def asking(share: float) -> None:
-        report("Asking the model at every share of the frames", share)
+        report("Computing the answer at every share of the frames", share)
 
     streams = analyzer.streams(extraction)
     return response_grid(analyzer.checkpoint, streams, extraction.duration, change or Perturbation(), progress=asking)
