@@ -2,6 +2,7 @@
 // Buttons, sliders, keys and the pointer on the lanes: everything that changes the view or the time.
 
 import { make } from "../browser/elements.js"
+import { glide } from "../browser/gliding.js"
 import { combined, idle } from "../browser/keys.js"
 import { percent } from "../browser/text.js"
 import { commonTitle, toX, withoutShared } from "./lanes.js"
@@ -81,7 +82,7 @@ function wireLanes(p) {
     ghost.hidden = !over
     if (!over) return
     const t = timeAt(event)
-    ghost.style.transform = `translateX(${toX(p, t, tracks.clientWidth)}px)`
+    glide(ghost, toX(p, t, tracks.clientWidth))
     ghostTime.textContent = `${t.toFixed(2)} s`
     ghost.classList.toggle("flip", t > p.timeline.duration * 0.9)
     if (p.dragging) seek(p, t)

@@ -374,7 +374,7 @@ export function readRows(p, t) {
 
 function eventAt(events, t) {
   const inside = events.filter((event) => event.start <= t && t < event.end)
-  return inside.length ? inside[inside.length - 1].name : ""
+  return inside.length ? inside[inside.length - 1].name : "–"
 }
 
 function laneAt(lane, t) {

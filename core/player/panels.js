@@ -3,6 +3,7 @@
 
 import { classColour, RAMP } from "../browser/colours.js"
 import { make } from "../browser/elements.js"
+import { glide } from "../browser/gliding.js"
 import { percent } from "../browser/text.js"
 import { rowLane, sideOf } from "./lanes.js"
 import { currentMaps } from "./overlay.js"
@@ -56,9 +57,7 @@ function classBar(item, lane, name, several) {
   const k = lane.series.indexOf(name)
   const box = several ? make("span", "class-bar") : item
   const track = make("span", "class-track")
-  const fill = make("span", "class-fill")
-  fill.style.background = classColour(name, k)
-  track.append(fill)
+  track.style.setProperty("--colour", classColour(name, k))
   const whole = make("i", "class-whole")
   whole.style.left = `${100 * wholeClip(lane, k)}%`
   track.append(whole)
@@ -70,7 +69,7 @@ function classBar(item, lane, name, several) {
     item.append(box)
   }
   box.append(track, share)
-  return { lane, k, box, fill, share }
+  return { lane, k, box, track, share }
 }
 
 // Which class the heatmap on the picture explains; each head may explain another.
@@ -92,10 +91,10 @@ export function readClasses(p, t) {
   p.el.nowTitle.textContent = `${when} ${t.toFixed(2)} s${side && `, ${side}`}`
   const moments = new Map(lanes.map((lane) => [lane, answersAt(lane, t)]))
   for (const { bars } of p.classes) {
-    for (const { lane, k, box, fill, share } of bars) {
+    for (const { lane, k, box, track, share } of bars) {
       const { values, largest } = moments.get(lane) ?? { values: [], largest: 0 }
       const known = values[k] !== undefined && !Number.isNaN(values[k])
-      fill.style.transform = `scaleX(${known ? values[k] : 0})`
+      track.style.setProperty("--share", `${known ? 100 * values[k] : 0}%`)
       share.textContent = known ? percent(values[k]) : "–"
       box.classList.toggle("leads", known && values[k] === largest)
     }
@@ -160,8 +159,8 @@ function times(ratio) {
 export function moveCrosshair(p, t) {
   const matrix = currentMatrix(p)
   if (!matrix || !p.squareSize) return
-  p.el.crossX.style.transform = `translateX(${place(matrix.key_times, t) * p.squareSize}px)`
-  p.el.crossY.style.transform = `translateY(${place(matrix.query_times, t) * p.squareSize}px)`
+  glide(p.el.crossX, place(matrix.key_times, t) * p.squareSize)
+  glide(p.el.crossY, place(matrix.query_times, t) * p.squareSize, "Y")
   readMatrix(p, matrix, nearest(matrix.query_times, t), nearest(matrix.key_times, t))
 }
 

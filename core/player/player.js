@@ -3,6 +3,7 @@
 
 import { readTheme } from "../browser/colours.js"
 import { make, refsIn } from "../browser/elements.js"
+import { glide } from "../browser/gliding.js"
 import { fillControls, showControls, wireControls } from "./controls.js"
 import { buildRows, paintRows, readRows, toX } from "./lanes.js"
 import { tellHeat } from "./legends.js"
@@ -45,7 +46,7 @@ export function unmount(p) {
   p.above.disconnect()
   p.scheme.removeEventListener("change", p.onScheme)
   p.loading?.abort()
-  clearTimeout(p.reporting)
+  withhold(p)
   document.removeEventListener("keydown", p.onKey)
   if (p.callback) p.el.video.cancelVideoFrameCallback?.(p.callback)
   cancelAnimationFrame(p.animation)
@@ -88,7 +89,7 @@ export function follow(p, data) {
 }
 
 function openClip(p, url) {
-  clearTimeout(p.reporting)
+  withhold(p)
   p.clipUrl = url
   p.root.dataset.ready = "false"
   p.el.video.src = url
@@ -175,11 +176,13 @@ function wireVideo(p) {
     p.el.play.setAttribute("aria-label", video.paused ? "Play" : "Pause")
     if (!video.paused) {
       p.opening = false
+      // Where it stood is past, and the page's answer to it would cost the first frames their heatmap.
+      if (p.onlyMoved) withhold(p)
       if (!video.seeking) p.target = p.asked = null
       watchFrames(p)
-    } else if (!video.ended) changed(p)
+    } else if (!video.ended) moved(p)
   }
-  video.onended = () => changed(p)
+  video.onended = () => moved(p)
   video.onseeked = () => arrive(p)
   video.onerror = () => {
     if (video.getAttribute("src")) notify(p, ["This browser cannot play the clip; the lanes are complete without it."])
@@ -201,7 +204,7 @@ function arrive(p) {
   else p.target = p.asked = null
   markReady(p)
   // Whoever asked for the strongest moment does not know when that is.
-  if (p.arriving) changed(p)
+  if (p.arriving) moved(p)
   p.arriving = false
 }
 
@@ -270,7 +273,7 @@ function tellTime(slider, t) {
 }
 
 function movePlayhead(p, t) {
-  p.el.playhead.style.transform = `translateX(${toX(p, t, p.trackWidth ?? 0)}px)`
+  glide(p.el.playhead, toX(p, t, p.trackWidth ?? 0))
 }
 
 function showClock(p, t, frame) {
@@ -308,7 +311,7 @@ export function seek(p, t, { silent = false } = {}) {
   p.target = target
   if (p.timeline) movePlayhead(p, target)
   if (!video.seeking) askFor(p, target)
-  if (!silent) changed(p)
+  if (!silent) moved(p)
 }
 
 // A frame is shown from its own time to the next one's; aim well inside it, so that rounding cannot show its neighbour.
@@ -342,13 +345,28 @@ export function changeView(p, change) {
 }
 
 function changed(p) {
-  clearTimeout(p.reporting)
+  report(p, false)
+}
+
+function moved(p) {
+  report(p, !p.reporting || p.onlyMoved)
+}
+
+function report(p, onlyMoved) {
+  withhold(p)
+  p.onlyMoved = onlyMoved
   p.reporting = setTimeout(() => {
+    p.reporting = 0
     if (!p.timeline) return
     p.view.time = Number(currentTime(p).toFixed(3))
     p.serial += 1
     p.report({ ...p.view, stamp: p.stamp, serial: p.serial, timeline: p.timelineUrl })
   }, REPORT_AFTER)
+}
+
+function withhold(p) {
+  clearTimeout(p.reporting)
+  p.reporting = 0
 }
 
 function resize(p) {
