@@ -9,6 +9,8 @@ import { undisturbed } from "../../core/browser/undisturbed.js"
 
 const RIGHT = "#0072b2"
 const WRONG = "#d55e00"
+const WIDE = 56 // From here on a class's name stands over its column as it is read.
+const ALL = 560 // What many classes share; a cell never gets narrower than its number.
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".matrix")
@@ -18,7 +20,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
 function show(root, data, setTriggerValue) {
   const held = root.getRootNode().activeElement?.dataset?.cell
   const svg = draw(data, root, (row, column) => setTriggerValue("cell", { row: data.labels[row], column: data.labels[column], at: Date.now() }))
-  root.replaceChildren(svg, tools(data, svg))
+  const sheet = make("div", "sheet")
+  sheet.append(svg)
+  const { scrollLeft } = root.querySelector(".sheet") ?? { scrollLeft: 0 }
+  root.replaceChildren(sheet, tools(data, svg))
+  sheet.scrollLeft = scrollLeft
   if (held) root.querySelector(`[data-cell="${held}"]`)?.focus()
 }
 
@@ -26,11 +32,14 @@ function draw({ labels, counts, chosen }, root, choose) {
   const style = getComputedStyle(root)
   const ink = style.getPropertyValue("--st-text-color").trim() || "#222"
   const paper = style.getPropertyValue("--st-background-color").trim() || "#fff"
-  const cell = 56, longest = Math.max(...labels.map((name) => name.length))
-  const left = Math.min(150, 26 + 7.2 * longest), top = 46, size = cell * labels.length
+  const longest = Math.max(...labels.map((name) => name.length))
+  const cell = Math.min(WIDE, Math.max(18, ALL / labels.length)), upright = cell < WIDE
+  const left = Math.min(150, 26 + 7.2 * longest), top = upright ? 26 + 6.6 * Math.min(18, longest) : 46, size = cell * labels.length
   const width = left + size + 4, height = top + size + 4
   const svg = makeSvg("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "Confusion matrix: true class by answer" })
   svg.style.maxWidth = `${Math.max(width * 1.15, 300)}px`
+  // Smaller than this nobody reads it: on a phone it scrolls.
+  svg.style.minWidth = `${width * 0.75}px`
   svg.setAttribute("font-family", style.fontFamily)
   svg.append(makeSvg("rect", { width, height, fill: paper }))
   svg.append(text("answered", left + size / 2, 13, ink, { size: 12, faint: true }))
@@ -38,7 +47,7 @@ function draw({ labels, counts, chosen }, root, choose) {
   side.setAttribute("transform", `rotate(-90 11 ${top + size / 2})`)
   svg.append(side)
   labels.forEach((name, i) => {
-    svg.append(text(cut(name, 9), left + cell * (i + 0.5), top - 12, ink, { size: 11.5, full: name }))
+    svg.append(upright ? columnName(name, left + cell * (i + 0.5), top - 5, ink) : text(cut(name, 9), left + cell * (i + 0.5), top - 12, ink, { size: 11.5, full: name }))
     svg.append(text(cut(name, 18), left - 7, top + cell * (i + 0.5), ink, { size: 12.5, anchor: "end", full: name }))
   })
   counts.forEach((row, r) => {
@@ -47,23 +56,37 @@ function draw({ labels, counts, chosen }, root, choose) {
       const share = sum ? count / sum : 0
       const words = `true ${labels[r]}, answer ${labels[c]}: ${count} ${count === 1 ? "clip" : "clips"}`
       const on = chosen && chosen[0] === r && chosen[1] === c
-      const box = makeSvg("g", { role: "button", tabindex: "0", "aria-label": words, "aria-pressed": String(Boolean(on)), "data-cell": `${r}-${c}` })
+      const box = makeSvg("g", { role: "button", tabindex: r || c ? "-1" : "0", "aria-label": words, "aria-pressed": String(Boolean(on)), "data-cell": `${r}-${c}` })
       box.setAttribute("data-count", count)
-      const place = { x: left + cell * c + 1, y: top + cell * r + 1, width: cell - 2, height: cell - 2, rx: 4 }
+      const place = { x: left + cell * c + 1, y: top + cell * r + 1, width: cell - 2, height: cell - 2, rx: Math.min(4, cell / 8) }
       box.append(makeSvg("rect", { ...place, fill: ink, "fill-opacity": 0.045 }))
       if (count) box.append(makeSvg("rect", { ...place, fill: r === c ? RIGHT : WRONG, "fill-opacity": strength(share) }))
       if (on) box.append(makeSvg("rect", { ...place, fill: "none", stroke: ink, "stroke-width": 2.5 }))
       const under = count ? blend(r === c ? RIGHT : WRONG, paper, strength(share)) : paper
-      box.append(text(String(count), place.x + place.width / 2, place.y + place.height / 2, count ? legible(under) : ink, { size: 15, weight: 600, faint: !count }))
+      const number = { size: Math.min(15, cell / 2, 1.35 * cell / String(count).length), weight: 600, faint: !count }
+      if (count || cell > 30) box.append(text(String(count), place.x + place.width / 2, place.y + place.height / 2, count ? legible(under) : ink, number))
       const title = makeSvg("title")
       title.textContent = `${words}, ${percent(share)} of true ${labels[r]}`
       box.append(title)
       box.onclick = () => choose(r, c)
+      box.onfocus = () => stop(svg, box)
       box.onkeydown = (event) => key(event, r, c, labels.length, svg, choose)
       svg.append(box)
     })
   })
   return svg
+}
+
+function columnName(name, x, y, ink) {
+  const element = text(cut(name, 18), x, y, ink, { size: 11.5, anchor: "start", full: name })
+  element.setAttribute("transform", `rotate(-90 ${x} ${y})`)
+  return element
+}
+
+// One cell is a stop for Tab, the last one used; arrows reach the others.
+function stop(svg, box) {
+  for (const other of svg.querySelectorAll("[tabindex='0']")) other.setAttribute("tabindex", "-1")
+  box.setAttribute("tabindex", "0")
 }
 
 function strength(share) {
