@@ -15,7 +15,7 @@ from affectscope.core.text import shown
 Kind = Literal["safetensors", "zip", "legacy", "pickle"]
 
 # Extensions of prediction tables, which are not checkpoints.
-TABLES = (".csv", ".tsv", ".parquet")
+TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson")
 # Number of bytes needed.
 HEAD = 512
 _ZIP = b"PK\x03\x04"

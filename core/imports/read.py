@@ -1,4 +1,4 @@
-"""Reads a table's columns as text, numbers or lists of numbers: CSV and Parquet, within limits, never unpickling.
+"""Reads a table's columns as text, numbers or lists of numbers: CSV, JSON and Parquet, within limits, never unpickling.
 
 Rows are counted from 1, the first below the header.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ import pyarrow.parquet as pq
 from affectscope.core.corpora.headers import have_names
 from affectscope.core.errors import UserError
 from affectscope.core.files.kinds import TABLES
-from affectscope.core.imports import csvtext
+from affectscope.core.imports import csvtext, jsontext, nested
 from affectscope.core.text import shown
 
 LIMIT_MB = 256
+# Read whole, an object takes many times its length in memory.
+LIMIT_MB_JSON = 64
 MOST_ROWS = 1_000_000
 MOST_COLUMNS = 5_000
 # Limit for all cells together: 23,000 clips with about 4,000 numbers each.
@@ -54,7 +57,7 @@ class Table:
     """A parsed table.
 
     Attributes:
-        columns: name -> R cells: text from CSV, an Arrow column from Parquet.
+        columns: name -> R cells: text from CSV, an Arrow column from JSON and Parquet.
         rows: the R rows' numbers.
         problems: of unreadable rows.
         notes: remarks on how it was read, where not obvious.
@@ -158,10 +161,10 @@ def read(path: Path, called: str = "") -> Table:
     if not path.is_file():
         raise UserError(f"There is no table {shown(str(path), 300)}: check the path.")
     if path.suffix.lower() not in TABLES:
-        raise UserError(f"{name} is no table of predictions: write it as .csv or .parquet.")
+        raise UserError(f"{name} is no table of predictions: write it as .csv, .json or .parquet.")
     if path.stat().st_size > LIMIT_MB << 20:
         raise UserError(f"{name} is larger than {LIMIT_MB} MB: split it, or write it as Parquet with float32 numbers.")
-    table = _parquet(path, name) if path.suffix.lower() == ".parquet" else _csv(path, name)
+    table = _READERS.get(path.suffix.lower(), _csv)(path, name)
     if not table.rows:
         first = f" ({table.problems[0]})" if table.problems else ""
         raise UserError(f"{name} has no row that can be read{first}: write a header and a row a clip.")
@@ -190,7 +193,8 @@ def _csv(path: Path, name: str) -> Table:
     problems = [Problem(row, f"{len(line)} cells under {len(header)} columns") for row, line in lines if len(line) != len(header)]
     columns = _by_name(header, [list(column) for column in zip(*cells, strict=True)]) if cells else {}
     notes = list(text.notes)
-    commas = frozenset(name for name, cells in columns.items() if csvtext.decimal_comma(cells))
+    columns = _spread(columns, name)
+    commas = frozenset(name for name, cells in columns.items() if isinstance(cells, list) and csvtext.decimal_comma(cells))
     if commas:
         notes.append("Commas within its numbers are read as decimal signs: 0,5 is a half.")
     return Table(name, columns, rows, problems, notes, commas)
@@ -213,8 +217,70 @@ def _parquet(path: Path, name: str) -> Table:
         table = file.read()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UserError(f"{name} cannot be read as Parquet: it is damaged or of another kind, write it again.") from error
-    columns = _by_name(header, [_plain(table.column(i)) for i in range(len(header))])
+    columns = _spread(_by_name(header, [_plain(table.column(i)) for i in range(len(header))]), name)
     return Table(name, columns, list(range(1, table.num_rows + 1)))
+
+
+def _json(path: Path, name: str) -> Table:
+    notes: list[str] = []
+    if path.stat().st_size > LIMIT_MB_JSON << 20:
+        raise UserError(
+            f"{name} is larger than {LIMIT_MB_JSON} MB: split it, or write it as Parquet, which is smaller and faster."
+        )
+    try:
+        found = jsontext.rows_of(path, name, notes)
+    except OSError as error:
+        raise UserError(f"{name} cannot be read: copy it again from where it was made.") from error
+    good = [(row, cells) for row, cells in found if isinstance(cells, Mapping)]
+    problems = [Problem(row, "no JSON object") for row, cells in found if not isinstance(cells, Mapping)]
+    values = nested.spread("", [cells for _, cells in good], _within(len(good), name))
+    columns = [nested.as_column(cells) for cells in values.values()]
+    header = _header(list(values), name)
+    return Table(name, _spread(_by_name(header, columns), name), [row for row, _ in good], problems, notes)
+
+
+_READERS: Mapping[str, Callable[[Path, str], Table]] = {
+    ".parquet": _parquet, ".json": _json, ".jsonl": _json, ".ndjson": _json,
+}  # fmt: skip
+
+
+def _within(rows: int, name: str) -> Callable[[int], None]:
+    """A check that so many rows may have so many columns."""
+
+    def check(columns: int) -> None:
+        if rows > MOST_ROWS or rows * columns > MOST_VALUES or columns > MOST_COLUMNS:
+            raise _too_much(name)
+
+    return check
+
+
+def _spread(columns: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """Give each class of a cell with several a column of its own."""
+    made: dict[str, Any] = {}
+    for name, cells in columns.items():
+        inner = {}
+        if _is_nested(cells):
+            values = [nested.parsed(cell) if isinstance(cell, str) else cell for cell in _values(cells)]
+            inner = nested.spread(name, values, _within(len(values), file))
+        new = {part: nested.as_column(found) for part, found in inner.items()} if len(inner) > 1 else {name: cells}
+        if twice := next((part for part in new if part in made or (part != name and part in columns)), None):
+            raise UserError(f"{file} has two columns called {shown(twice)}: give each a name of its own.")
+        made |= new
+    return made
+
+
+def _is_nested(cells: Any) -> bool:
+    """Whether most of its cells are dictionaries, or lists of them; of text the first ones tell."""
+    if not isinstance(cells, list) and not _is_text(cells.type):
+        kind = cells.type.value_type if _is_list(cells.type) else cells.type
+        return bool(pa.types.is_struct(kind) or pa.types.is_map(kind))
+    texts = (cell if isinstance(cell, str) else cell.as_py() for cell in cells)
+    looked = list(islice((text for text in texts if text and text.strip()), _LOOKED_AT))
+    return bool(looked) and sum(not isinstance(nested.parsed(text), str) for text in looked) > len(looked) / 2
+
+
+def _values(cells: Any) -> list[Any]:
+    return cells if isinstance(cells, list) else cells.to_pylist(maps_as_pydicts="lossy")
 
 
 def _by_name(header: Sequence[str], columns: Sequence[Any]) -> dict[str, Any]:
