@@ -345,14 +345,14 @@ export function changeView(p, change) {
 }
 
 function changed(p) {
-  report(p, false)
+  reportLater(p, false)
 }
 
 function moved(p) {
-  report(p, !p.reporting || p.onlyMoved)
+  reportLater(p, !p.reporting || p.onlyMoved)
 }
 
-function report(p, onlyMoved) {
+function reportLater(p, onlyMoved) {
   withhold(p)
   p.onlyMoved = onlyMoved
   p.reporting = setTimeout(() => {
