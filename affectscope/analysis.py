@@ -153,7 +153,7 @@ class Analysis:
         Raises:
             UserError: if it cannot be written.
         """
-        from affectscope.core.takehome.write import write_page
+        from affectscope.core.standalone.write import write_page
 
         out = Path(path)
         write_page(
@@ -163,7 +163,7 @@ class Analysis:
         return out
 
     def _repr_html_(self) -> str:
-        from affectscope.core.takehome.write import page_of
+        from affectscope.core.standalone.write import page_of
 
         page = page_of(self.model.analyzer, self.media, self._core, masking=False, track=self._track)
         settings = _FRAME.format(height=_HEIGHT, title=escape(f"{self.media.name}, {self.model.name}", quote=True))

@@ -194,8 +194,8 @@ def explanation(
 ) -> Callable[[Explain], Explain]:
     """Register an explanation method: decorator of a function ``fn(road) -> maps``.
 
-    For ``visual``, the argument is a ``core.explain.road.VisualRoad`` (the path from pixels to scores), and the maps are
-    [S, P, h, w], for each score and face, at least 0. For ``audio``, the argument is a ``core.explain.sound.SoundRoad``, and the
+    For ``visual``, the argument is a ``core.explain.paths.VisualPath`` (the path from pixels to scores), and the maps are
+    [S, P, h, w], for each score and face, at least 0. For ``audio``, the argument is a ``core.explain.sound.AudioPath``, and the
     maps are [S, T, D], for each score, frame and column, negative if the evidence opposes the class; or [S, T, 1]. One name can
     have a method for each modality.
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from affectscope.core.analysis.aside import Draughtsman
 from affectscope.core.analysis.atlas import Drawing
+from affectscope.core.analysis.map_process import MapProcess
 from affectscope.core.corpora import bundled
 from benchmarks.browser import browser_found, clip_ready, report, timed, waited
 from tests.e2e.drive import ready
@@ -178,7 +178,7 @@ def against_libraries() -> None:
         "t-SNE": lambda given: TSNE(perplexity=30, random_state=0, n_jobs=1).fit(given),
         "UMAP": lambda given: UMAP(n_neighbors=15, min_dist=0.1, init="pca", random_state=0, n_jobs=1).fit(given),
     }
-    aside = Draughtsman()
+    aside = MapProcess()
     with tempfile.TemporaryDirectory() as folder:
         for method, call in plain.items():
             drawing = Drawing("t-SNE") if method == "t-SNE" else Drawing("UMAP")

@@ -15,8 +15,8 @@ from affectscope.core.analyzer import Analyzer
 from affectscope.core.cache.store import FeatureStore
 from affectscope.core.checkpoints import saved
 from affectscope.core.corpora import Corpus, bundled
+from affectscope.core.explain.face_input import faces_behind
 from affectscope.core.explain.heatmaps import heatmaps
-from affectscope.core.explain.sight import faces_behind
 from affectscope.core.trust.pointing import Pointed, pointed
 from affectscope.core.why.face import PICTURE, seen_by
 

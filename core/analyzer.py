@@ -14,16 +14,16 @@ import torch
 from affectscope.core.cache.store import FeatureStore, content_hash, key_of, of_clip
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.errors import UserError
-from affectscope.core.explain import sight
+from affectscope.core.explain import face_input
 from affectscope.core.explain.attention import attention_arrays
 from affectscope.core.explain.methods import METHODS
+from affectscope.core.familiarity.words import Familiar
 from affectscope.core.features.bulk.stages import cut
 from affectscope.core.features.clipfile import ids_of
 from affectscope.core.features.extract import EXTRACTION_VERSION, Extraction, Progress, can_hear, extract
 from affectscope.core.features.extractors.faces import seeing
 from affectscope.core.features.taken import lacking, marks
-from affectscope.core.inference.asked import Answered, ask, calibrate, nearness
-from affectscope.core.knowing.words import Familiar
+from affectscope.core.inference.asked import ProcessedOutput, ask, calibrate, nearness
 from affectscope.core.media import hearing, reading
 from affectscope.core.models.inputs import model_streams
 from affectscope.core.perturbation import Perturbation, perturb
@@ -221,7 +221,7 @@ class Analyzer:
         notices = (*familiar.sentences, *extraction.notices, *noticed, *deaf)
         # Frames that replace removed ones receive attention like any other.
         given = streams["visual"]
-        faces = sight.faces_behind(given, extraction.faces.times, extraction.faces.present)
+        faces = face_input.faces_behind(given, extraction.faces.times, extraction.faces.present)
         probabilities = {head: rows[0].tolist() for head, rows in answered.readable(self.checkpoint, batch).items()}
         evidence = (*heard.lanes, *evidence_lanes(drawn.heatmaps, extraction.faces.times))
         timeline = Timeline(
@@ -305,17 +305,17 @@ class Analyzer:
         """The clip's streams as the model takes them (``model_streams``). Modalities that it does not take are left unchanged."""
         return {**extraction.streams, **model_streams(extraction.streams, self.checkpoint.spec, self.checkpoint.normaliser)}
 
-    def _sight(self) -> sight.Sight | None:
+    def _sight(self) -> face_input.FaceInput | None:
         """The face encoder to explain through; None where the model takes no faces, or its features do not lead back to
         pixels."""
-        return sight.sight_of(self.sets["visual"]) if "visual" in self.checkpoint.spec.inputs else None
+        return face_input.face_input_of(self.sets["visual"]) if "visual" in self.checkpoint.spec.inputs else None
 
     def _view(self, media: Path, extraction: Extraction, explanation: str | None = None) -> View | None:
         if (looks := self._sight()) is None:
             return None
         return View.of(looks, lambda: self._crops(media, extraction, looks), media, extraction, self.store, explanation)
 
-    def _crops(self, media: Path, extraction: Extraction, looks: sight.Sight | None) -> np.ndarray:
+    def _crops(self, media: Path, extraction: Extraction, looks: face_input.FaceInput | None) -> np.ndarray:
         """The face crops that the encoder takes, one per video frame; empty without an encoder.
 
         Those of the last clip stay in memory, because users ask about one clip repeatedly.
@@ -331,7 +331,7 @@ class Analyzer:
         return last[1]
 
     def _over_time(
-        self, batch: Batch, streams: Mapping[str, Stream], answered: Answered, duration: float
+        self, batch: Batch, streams: Mapping[str, Stream], answered: ProcessedOutput, duration: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Each head's prediction over time: times [N] and [heads, N, outputs]; per frame, or for the prefix that ends at each
         time."""

@@ -14,7 +14,7 @@ PACKAGE = "affectscope."
 # From the top down: a room imports from lower rows alone. Rooms of one row do not know each other.
 ROWS = (
     ("cli",),
-    ("experiments", "imports", "takehome"),
+    ("experiments", "imports", "standalone"),
     ("library", "training"),
     ("analyzer", "checking", "evaluation", "export", "notebook"),
     ("trust",),
@@ -25,10 +25,10 @@ ROWS = (
     ("checkpoints",),
     ("wrapping",),
     ("features",),
-    ("corpora", "devices", "knowing", "metrics"),
+    ("corpora", "devices", "familiarity", "metrics"),
     ("models",),
     ("cache", "files", "masking", "media", "plugins", "registry"),
-    ("errors", "house", "player", "streams", "text", "threads"),
+    ("errors", "paths", "player", "streams", "text", "threads"),
     ("browser",),
 )  # fmt: skip
 _WIDTH, _ROW, _BOX, _GAP = 1160, 64, 34, 14

@@ -14,7 +14,7 @@ import pytest
 
 from affectscope.core import checking
 from affectscope.core.corpora import bundled
-from affectscope.core.house import ROOT
+from affectscope.core.paths import ROOT
 
 PAGE = (ROOT / "docs" / "ten-minutes.md").read_text(encoding="utf-8")
 FOLDER = ROOT / "examples" / "ten_minutes"

@@ -38,7 +38,7 @@ def url(model: str | None) -> tuple[str, str]:
         services.prediction_table_id(model) if model and prediction_table else "",
     )
     file = _written(which, source, prediction_table)
-    if not sealed.good(file):
+    if not sealed.is_intact(file):
         # Damaged, or deleted as old.
         _written.clear(which, source, prediction_table)
         file = _written(which, source, prediction_table)
@@ -50,7 +50,7 @@ def _written(which: tuple[str, int, int, str], _source: Corpus, _prediction_tabl
     """``which`` identifies the corpus and the model's predictions; its last element is empty without predictions."""
     content = json.dumps(columns(_source.table, _prediction_table), separators=(",", ":")).encode()
     path = cache_root() / "lists" / f"{sha256(content).hexdigest()[:24]}.json"
-    sealed.keep(path, content)
+    sealed.write_cached(path, content)
     _lend(_source, [str(clip) for clip in _source.table.index])
     return path
 

@@ -98,8 +98,8 @@ def together(a: services.Result, b: services.Result) -> services.Result:
     """Both analyses merged, for the player and for exports."""
     key = of_clip(a.key, key_of(COMPARE_VERSION, a.key, b.key))
     path = cache_root() / "compared" / f"{key}.aft"
-    if not sealed.good(path):
-        sealed.keep(path, merged(services.timeline(a), services.timeline(b)).to_bytes())
+    if not sealed.is_intact(path):
+        sealed.write_cached(path, merged(services.timeline(a), services.timeline(b)).to_bytes())
     # The player's default comes first, as in every result.
     explained = dict.fromkeys([pair.id for pair in services.timeline(services.Result({}, {}, key, {}, path)).pairs][:1], "")
     explained |= {f"{side}.{head}": name for side, result in (("A", a), ("B", b)) for head, name in result.explained.items()}

@@ -54,7 +54,9 @@ def better(a: str, b: str) -> tuple[str, float, float] | None:
 def seek(a: str, b: str) -> None:
     """Run the other models with the same classes in the background, if that is quick, so that ``better`` can compare them."""
     corpus = services.corpus()
-    left = [name for name in alike(a) if not services.unasked(name) and not sealed.good(services.path_on_disk(name), old=True)]
+    left = [
+        name for name in alike(a) if not services.unasked(name) and not sealed.is_intact(services.path_on_disk(name), old=True)
+    ]
     if _unchosen(b) and left and len(corpus.table) <= QUICK and not services.unasked(a):
         services.ask_each(f"second-{a}", left, corpus)
 

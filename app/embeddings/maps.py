@@ -17,15 +17,15 @@ from affectscope.app import services
 from affectscope.app.common import jobs
 from affectscope.app.serving import lending
 from affectscope.core.analysis import atlas, columns, neighbours, picking
-from affectscope.core.analysis.aside import Draughtsman
 from affectscope.core.analysis.atlas import Drawing
+from affectscope.core.analysis.map_process import MapProcess
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, content_hash, key_of, of_clip
 from affectscope.core.corpora import Corpus
 from affectscope.core.inference.corpus import infer as ask_every_clip
 from affectscope.core.inference.table import PredictionTable
 
-_ASIDE = Draughtsman()
+_ASIDE = MapProcess()
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def clips(model: str) -> Clips | None:
     if prediction_table is None:
         return None
     made = _clips(model, prediction_table)
-    if not sealed.good(made.packed):
+    if not sealed.is_intact(made.packed):
         # Damaged, or deleted as old.
         _clips.clear(model, prediction_table)
         made = _clips(model, prediction_table)
@@ -87,8 +87,8 @@ def _clips(model: str, prediction_table: PredictionTable) -> Clips:
     ids = tuple(str(clip) for clip in table.index)
     data = columns.pack(ids, list(made.values()))
     path = cache_root() / "maps" / f"{key_of(data.hex())}.columns"
-    if not sealed.good(path):
-        sealed.keep(path, data)
+    if not sealed.is_intact(path):
+        sealed.write_cached(path, data)
     return Clips(model, prediction_table, ids, table, made, path, picking.score(table))
 
 
@@ -99,7 +99,7 @@ def points(of: Clips, embedding: str, drawing: Drawing) -> np.ndarray | None:
         UserError: where no map can be computed.
     """
     path = of.path(embedding, drawing)
-    if drawing.method == "PCA" and not sealed.good(path):
+    if drawing.method == "PCA" and not sealed.is_intact(path):
         atlas.draw(of.predictions.embeddings[embedding], drawing, path)
     changed = sealed.mark(path)
     return _points(str(path), len(of.ids), changed) if changed else None
@@ -210,7 +210,7 @@ def place_own(of: Clips, embedding: str, drawing: Drawing, clip: str, drawn: np.
             progress("Placing your clip on the map", 0.5)
 
         x, y = _ASIDE.place(of.predictions.embeddings[embedding], drawing, drawn, vector[None], report)[0].tolist()
-        sealed.keep_json(spot, {"x": x, "y": y})
+        sealed.write_cached_json(spot, {"x": x, "y": y})
 
     return jobs.ensure(f"place-{spot.stem}", work, "maps")
 

@@ -15,7 +15,7 @@ from affectscope.app import services
 from affectscope.app.common import choose, jobs
 from affectscope.app.library import inventory as library
 from affectscope.app.masking import grids, state
-from affectscope.core import takehome
+from affectscope.core import standalone
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, key_of, of_clip
 from affectscope.core.evaluation.grid import DECISION
@@ -152,20 +152,20 @@ def reasons(case: Case, model: str, progress: jobs.Progress) -> Why:
 
 
 def write_page(case: Case, asked: Mapping[str, Perturbation], out: Path, progress: jobs.Progress) -> None:
-    """Write the page of ``core.takehome``, as a job."""
+    """Write the page of ``core.standalone``, as a job."""
     models, timeline = [], case.timeline
     for model, result in case.models.items():
         change = asked.get(model)
         grid = grids.grid_text(case.clip, model, change, progress) if change else ""
         why = reasons(case, model, progress) if change else None
         card, trust = library.card(model), case.trust.get(model, ())
-        models.append(takehome.Model(predictions(model, result), card, grid, change or Perturbation(), why, trust))
+        models.append(standalone.Model(predictions(model, result), card, grid, change or Perturbation(), why, trust))
         timeline = with_reasons(timeline, why, "AB"[len(models) - 1] if len(case.models) > 1 else "")
-    clip = takehome.compact(services.media_file(case.clip), progress)
-    home = takehome.Home(
+    clip = standalone.compact(services.media_file(case.clip), progress)
+    home = standalone.Home(
         case.clip.title,
         clip,
-        takehome.light(timeline),
+        standalone.light(timeline),
         tuple(models),
         {head: name for head, name in case.shown.explained.items() if name},
         case.truth,
@@ -173,7 +173,7 @@ def write_page(case: Case, asked: Mapping[str, Perturbation], out: Path, progres
         _view(case),
     )
     progress("Writing the page", 0.9)
-    sealed.keep(out, takehome.page(home).encode())
+    sealed.write_cached(out, standalone.page(home).encode())
 
 
 def _view(case: Case) -> dict[str, Any]:

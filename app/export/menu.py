@@ -67,7 +67,7 @@ def popover(
 
 def _made(label: str, hint: str, out: Path, work: Callable[[jobs.Progress], None], name: str) -> None:
     """A file that takes a while: the first press makes it, then it can be saved."""
-    if not sealed.good(out):
+    if not sealed.is_intact(out):
         wanted = f"export-{out.name}"
         if jobs.find(wanted) is None and not press.button(
             markdown(label), width="stretch", key=f"make-{out.suffix}", help=markdown(hint)

@@ -12,8 +12,8 @@ from affectscope.app.library import Section, Sheet, checking, inventory
 from affectscope.core.checkpoints.untrusted import Report
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
-from affectscope.core.knowing.domain import Measured
-from affectscope.core.knowing.words import UNKNOWN
+from affectscope.core.familiarity.domain import Measured
+from affectscope.core.familiarity.words import UNKNOWN
 from affectscope.core.library import dropped as library
 from affectscope.core.library.cards import Card
 from affectscope.core.metrics.metrics import METRICS, tabled

@@ -34,7 +34,7 @@ def spec(model: str) -> ModelSpec:
 def grid_url(item: services.Clip, model: str, change: Perturbation) -> str:
     """URL of the answers at every share; empty until they are computed."""
     path = _grid_path(item, model, change)
-    return lending.lend("grids", path.stem, path, services.owner_of(item.corpus)) if sealed.good(path) else ""
+    return lending.lend("grids", path.stem, path, services.owner_of(item.corpus)) if sealed.is_intact(path) else ""
 
 
 def grid_soon(item: services.Clip, model: str, change: Perturbation) -> str:
@@ -52,7 +52,7 @@ def ask_grid(item: services.Clip, model: str, change: Perturbation) -> jobs.Job:
 def grid_text(item: services.Clip, model: str, change: Perturbation, progress: jobs.Progress) -> str:
     """The same answers as JSON, computed here if missing; for other jobs."""
     path = _grid_path(item, model, change)
-    if not sealed.good(path):
+    if not sealed.is_intact(path):
         _write_grid(item, model, change, path, progress)
     return (sealed.read(path) or b"").decode()
 
@@ -99,7 +99,7 @@ def _write_grid(item: services.Clip, model: str, change: Perturbation, path: Pat
         progress("Computing the answer at every share of the frames", share)
 
     grid = response_grid(analyzer.checkpoint, streams, duration, change, progress=report)
-    sealed.keep(path, grid.to_json().encode())
+    sealed.write_cached(path, grid.to_json().encode())
 
 
 def curves(model: str, asked: Curves) -> pd.DataFrame | None:

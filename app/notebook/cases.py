@@ -12,7 +12,7 @@ from affectscope.app import services, why
 from affectscope.app.common import session
 from affectscope.app.masking import grids, state
 from affectscope.app.why import asking
-from affectscope.core import takehome
+from affectscope.core import standalone
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root, key_of, of_clip
 from affectscope.core.errors import UserError
@@ -62,7 +62,7 @@ def entry(note: Note, root: str, clips: bool) -> Entry:
         services.spec(note.model).task == "classification",
         None if item.label is None or pd.isna(item.label) else str(item.label),
         _strips(timeline, time, heatmap),
-        takehome.compact(services.media_file(item)) if clips else None,
+        standalone.compact(services.media_file(item)) if clips else None,
         CAUTION if services.card(note.model).get("synthetic_training") is True else "",
         *_why(note),
     )
@@ -94,7 +94,7 @@ def analyse(note: Note, seconds: float) -> None:
         asking.ask(asked).wait(seconds)
 
 
-def _asked(note: Note) -> asking.Asked | None:
+def _asked(note: Note) -> asking.WhyRequest | None:
     """The why of the case; None where the model cannot be run, or frames were removed, which why does not support."""
     if services.unasked(note.model) or _taken(note) is not None:
         return None
@@ -184,7 +184,7 @@ def _picture(
             picture = export.frame_png(item.media, timeline, time, heatmap, scale=scale)
         except UserError as error:
             return None, f"No picture: {error}"
-        sealed.keep(path, picture)
+        sealed.write_cached(path, picture)
     where = f", where the explanation of {result.explained[heatmap]} is strongest" if heatmap in result.explained else ""
     gone = removed(change_of(note))
     return picture, f"{note.title} at {time:.2f} s{where}" + (f"; {gone}" if gone else "")

@@ -177,7 +177,7 @@ def playable(clip_id: str, track: int | None = None) -> Path | None:
     path = _folder() / facts["file"] if facts else None
     if path == clip.original:
         return path
-    return path if path and sealed.good(path) else None
+    return path if path and sealed.is_intact(path) else None
 
 
 def make_playable(clip_id: str, path: Path, progress: Callable[[float], None], track: int | None = None) -> None:
@@ -188,7 +188,7 @@ def make_playable(clip_id: str, path: Path, progress: Callable[[float], None], t
         copy = path
     else:
         sealed.fill(copy, lambda part: media.browser_copy(path, part, progress, track=track), video=True)
-    sealed.keep_json(path.with_name(f"{clip_id}{name}"), {"file": copy.name})
+    sealed.write_cached_json(path.with_name(f"{clip_id}{name}"), {"file": copy.name})
 
 
 def _playable_name(path: Path, track: int | None) -> str:
@@ -228,7 +228,7 @@ def _clip(clip_id: str) -> OwnClip | None:
     if not clip.long and not stretch:
         return clip
     cut = cut_path(clip_id, stretch, track) if stretch else None
-    return replace(clip, file=cut if cut and sealed.good(cut) else None)
+    return replace(clip, file=cut if cut and sealed.is_intact(cut) else None)
 
 
 def cut_path(clip_id: str, stretch: tuple[float, float], track: int | None = None) -> Path:

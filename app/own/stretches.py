@@ -49,7 +49,7 @@ def choose(clip: services.Clip) -> None:
         say.error(job.error)
         jobs.forget(job.id)
         st.session_state.pop(_CHOSEN, None)
-    if not sealed.good(_peaks_path(own)):
+    if not sealed.is_intact(_peaks_path(own)):
         if finished(jobs.ensure(f"afar-{own.id}", partial(_look_over, own))):
             st.rerun()
         return
@@ -73,7 +73,7 @@ def _picker(own: store.OwnClip) -> None:
         "id": own.id, "name": own.name, "duration": own.seconds, "start": start, "end": end, "tiles": _tiles(own),
         "shortest": stretch.SHORTEST, "longest": stretch.LONGEST,
         "peaks": lending.lend("strips", _peaks_path(own).name, _peaks_path(own), own.owner),
-        "strip": lending.lend("strips", strip.name, strip, own.owner) if sealed.good(strip) else "",
+        "strip": lending.lend("strips", strip.name, strip, own.owner) if sealed.is_intact(strip) else "",
     }  # fmt: skip
     _PICKER(key="own_picker", data=data, on_chosen_change=_choose)
 
@@ -97,7 +97,7 @@ def _chosen(own: store.OwnClip) -> tuple[tuple[float, float], int | None] | None
 
 def _cut(own: store.OwnClip, chosen: tuple[float, float], track: int | None, progress: jobs.Progress) -> None:
     out, remarks = store.cut_path(own.id, chosen, track), list(own.notes if chosen == own.stretch and track == own.track else ())
-    if not sealed.good(out):
+    if not sealed.is_intact(out):
         remarks.clear()
         if not store.intact(own.id, own.original, own.owner):
             raise UserError(f"{own.name} was damaged on the disk: choose its file again.")
@@ -117,11 +117,11 @@ def _look_over(own: store.OwnClip, progress: jobs.Progress) -> None:
     picture = stretch.strip(own.original, own.seconds, _tiles(own), _SIDE, lambda done: progress("Reading the video", done / 2))
     if picture is not None:
         data = media.frame_jpeg(picture, max(picture.shape[:2]))
-        sealed.keep(_strip_path(own), data)
+        sealed.write_cached(_strip_path(own), data)
     count = int(min(_MOST_PEAKS, max(1, own.seconds * _PEAKS)))
     peaks = media.loudness(own.original, count, own.seconds, lambda done: progress("Reading the sound", 0.5 + done / 2))
     loud = np.round(255 * np.sqrt(peaks / max(float(peaks.max(initial=0)), 1e-6))).astype(np.uint8)
-    sealed.keep(_peaks_path(own), loud.tobytes())
+    sealed.write_cached(_peaks_path(own), loud.tobytes())
 
 
 def _tiles(own: store.OwnClip) -> int:

@@ -17,7 +17,7 @@ from affectscope.core.analyzer import Analysis
 from affectscope.core.cache import sealed
 from affectscope.core.cache.store import cache_root
 from affectscope.core.errors import UserError
-from affectscope.core.knowing.words import Familiar
+from affectscope.core.familiarity.words import Familiar
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.perturbation import Perturbation
 from affectscope.core.timeline.lanes import head_title
@@ -129,15 +129,15 @@ def _keep(analysis: Analysis, key: str) -> None:
         "sound_explanations": list(analysis.sound_explanations),
         "familiar": analysis.familiar.to_json(),
     }
-    sealed.keep(folder / f"{key}.aft", analysis.timeline.to_bytes())
-    sealed.keep_json(folder / f"{key}.json", facts)
+    sealed.write_cached(folder / f"{key}.aft", analysis.timeline.to_bytes())
+    sealed.write_cached_json(folder / f"{key}.json", facts)
 
 
 def _read(key: str) -> Result | None:
     path = cache_root() / "analyses" / f"{key}.json"
     timeline_path = path.with_suffix(".aft")
     facts = sealed.read_json(path)
-    if facts is None or not sealed.good(timeline_path):
+    if facts is None or not sealed.is_intact(timeline_path):
         return None
     explanations, sounds = tuple(facts.get("explanations", ())), tuple(facts.get("sound_explanations", ()))
     familiar = Familiar.of_json(facts.get("familiar"))

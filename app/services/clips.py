@@ -197,7 +197,7 @@ def playable(item: Clip) -> Path | None:
     if item.corpus == DEMO or media.probe(item.media, track=item.track).browser_playable:
         return item.media
     copy = browser_copy(item)
-    return copy if sealed.good(copy) else None
+    return copy if sealed.is_intact(copy) else None
 
 
 def prepare(item: Clip, progress: Callable[[str, float], None]) -> None:

@@ -18,7 +18,7 @@ _FRAME = 30  # Faces are at rest in the first frames of a clip.
 def thumb(path: Path) -> Path | None:
     """Path of a sealed JPEG of the clip, or None where it has no picture."""
     out = place(path)
-    if sealed.good(out):
+    if sealed.is_intact(out):
         return out
     try:
         media.probe(path, longest=inf)
@@ -27,7 +27,7 @@ def thumb(path: Path) -> Path | None:
         return None
     if not frames:
         return None
-    sealed.keep(out, media.frame_jpeg(frames[-1][1], SIDE))
+    sealed.write_cached(out, media.frame_jpeg(frames[-1][1], SIDE))
     return out
 
 

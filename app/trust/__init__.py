@@ -39,7 +39,7 @@ def chip(
     """
     if services.imported(model) or clip.file is None:
         return
-    asked = asking.Asked(clip, model, target or "", head, *methods)
+    asked = asking.TrustRequest(clip, model, target or "", head, *methods)
     content = asking.found(asked)
     if content is not None:
         _draw(asked, content)
@@ -63,11 +63,11 @@ def measured(
     """
     if services.imported(model) or clip.file is None:
         return {}
-    content = asking.found(asking.Asked(clip, model, target or "", head, *methods))
+    content = asking.found(asking.TrustRequest(clip, model, target or "", head, *methods))
     return {model: content["rows"]} if content and content.get("rows") else {}
 
 
-def _wanted(asked: asking.Asked) -> bool:
+def _wanted(asked: asking.TrustRequest) -> bool:
     """Whether the user has requested it, since it uses a processor for a while; from then on it runs for every map."""
     if st.session_state.get(_WANTED):
         return True
@@ -78,23 +78,23 @@ def _wanted(asked: asking.Asked) -> bool:
     return pressed
 
 
-def _start(asked: asking.Asked) -> None:
+def _start(asked: asking.TrustRequest) -> None:
     follow.instead(_JOB, asked.job)
 
 
 @st.fragment(run_every=_EVERY)
-def _watch(asked: asking.Asked) -> None:
+def _watch(asked: asking.TrustRequest) -> None:
     """Progress; the page reruns when it is finished."""
     job = follow.watched(asked.job)
     _draw(asked, {"stage": job.error or job.stage, "share": job.fraction, "failed": bool(job.error)})
 
 
-def _draw(asked: asking.Asked, content: dict[str, Any]) -> None:
+def _draw(asked: asking.TrustRequest, content: dict[str, Any]) -> None:
     data = {name: content[name] for name in ("rows", "stage", "share", "failed", "seed") if name in content}
     _TRUST(key="trust", data={**data, "subject": asked.key})
 
 
-def _downloads(asked: asking.Asked) -> None:
+def _downloads(asked: asking.TrustRequest) -> None:
     name = shown(asked.item.title).replace("/", "-")
     with st.container(horizontal=True, gap="small"):
         for kind, get, mime in (("csv", asking.table, "text/csv"), ("json", asking.text, "application/json")):

@@ -15,7 +15,7 @@ from affectscope.core.trust.tables import rows
 from affectscope.core.trust.trust import TRUST_VERSION, Request
 
 
-class Asked:
+class TrustRequest:
     """A request for one clip and one model.
 
     Args:
@@ -44,29 +44,29 @@ class Asked:
         return cache_root() / "trust" / f"{self.key}.{kind}"
 
 
-def found(asked: Asked) -> dict[str, Any] | None:
+def found(asked: TrustRequest) -> dict[str, Any] | None:
     """The result, as from ``core.trust.trust.Trust.to_dict``, with ``rows`` for display; None if there is none yet."""
     return sealed.read_json(asked.path("json"))
 
 
-def ask(asked: Asked) -> jobs.Job:
+def ask(asked: TrustRequest) -> jobs.Job:
     """Start the job, or join the running one."""
     return jobs.ensure(asked.job, partial(_write, asked), "trust")
 
 
-def table(asked: Asked) -> bytes:
+def table(asked: TrustRequest) -> bytes:
     """All numbers as CSV."""
     return sealed.read(asked.path("csv")) or b""
 
 
-def text(asked: Asked) -> bytes:
+def text(asked: TrustRequest) -> bytes:
     """All numbers as JSON."""
     return json.dumps(found(asked) or {}, indent=1).encode()
 
 
-def _write(asked: Asked, progress: jobs.Progress) -> None:
+def _write(asked: TrustRequest, progress: jobs.Progress) -> None:
     told = jobs.standing_back(progress)
     services.prepare(asked.item, told)
     whole = services.analyzer(asked.model).trust(asked.item.media, asked.request, told)
-    sealed.keep(asked.path("csv"), whole.to_csv().encode())
-    sealed.keep_json(asked.path("json"), {**whole.to_dict(), "rows": rows(whole)})
+    sealed.write_cached(asked.path("csv"), whole.to_csv().encode())
+    sealed.write_cached_json(asked.path("json"), {**whole.to_dict(), "rows": rows(whole)})

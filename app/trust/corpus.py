@@ -86,7 +86,7 @@ def _measure(model: str, source: Corpus, clips: int, which: str, path: Path, pro
     labelled, _ = labelled_for(source, asker.checkpoint.spec)
     names = None if which == "usual" else tuple(name for name in METHODS if which == "all" or not METHODS[name].slow)
     table, _ = over_corpus(asker, labelled, Request(methods=names, sounds=names, seed=_SEED), clips, jobs.standing_back(progress))
-    sealed.keep(path, table.to_csv(index=False).encode())
+    sealed.write_cached(path, table.to_csv(index=False).encode())
 
 
 def _path(model: str, source: Corpus, clips: int, which: str) -> Path:

@@ -21,7 +21,7 @@ from affectscope.core.timeline.lanes import head_title
 from affectscope.core.why.words import NOUNS, noun
 
 AGAINST = "clip.against"
-_Asked = asking.Asked | None
+_Request = asking.WhyRequest | None
 _ASKING = "why.asking"
 _DIALOG = "why_dialog"
 _EVERY = 0.5
@@ -30,7 +30,9 @@ _PATIENCE = 0.3
 _WHY = component(Path(__file__).parent, "why", '<div class="why"></div>')
 
 
-def ask(clip: services.Clip, model: str, target: str | None, explanation: str | None, against: str = "") -> asking.Asked | None:
+def ask(
+    clip: services.Clip, model: str, target: str | None, explanation: str | None, against: str = ""
+) -> asking.WhyRequest | None:
     """The request for a clip; None for imported models.
 
     Args:
@@ -42,10 +44,10 @@ def ask(clip: services.Clip, model: str, target: str | None, explanation: str | 
         return None
     spec = services.spec(model)
     possible = spec.task == "classification" and against in spec.labels and against != target
-    return asking.Asked(clip, model, target or "", against if possible else "", explanation)
+    return asking.WhyRequest(clip, model, target or "", against if possible else "", explanation)
 
 
-def sentence(asked: asking.Asked | None, key: str = "why", name: str = "") -> None:
+def sentence(asked: asking.WhyRequest | None, key: str = "why", name: str = "") -> None:
     """The answer in a sentence, above the player; starts the missing parts.
 
     Args:
@@ -67,7 +69,7 @@ def sentence(asked: asking.Asked | None, key: str = "why", name: str = "") -> No
         _draw(asked, content or {}, whole, f"{key}_sentence", "sentence", name)
 
 
-def details(asked: asking.Asked | None, key: str = "why", name: str = "") -> None:
+def details(asked: asking.WhyRequest | None, key: str = "why", name: str = "") -> None:
     """The numbers behind the sentence, once complete. Placed below everything clickable, because it grows."""
     if asked is None:
         return
@@ -79,7 +81,7 @@ def details(asked: asking.Asked | None, key: str = "why", name: str = "") -> Non
         _downloads(asked, key)
 
 
-def against(asked: asking.Asked | None) -> None:
+def against(asked: asking.WhyRequest | None) -> None:
     """A select box of the class to compare with."""
     if asked is None or (spec := services.spec(asked.model)).task != "classification":
         return
@@ -87,18 +89,18 @@ def against(asked: asking.Asked | None) -> None:
     pick.pick("Why this class, and not", AGAINST, options, width=260)
 
 
-def complete(asked: asking.Asked | None) -> bool:
+def complete(asked: asking.WhyRequest | None) -> bool:
     """Whether it is complete, or failed."""
     return asked is None or asking.found(asked)[1]
 
 
-def lanes(*asked: asking.Asked | None) -> str:
+def lanes(*asked: asking.WhyRequest | None) -> str:
     """URL of the contribution lanes, once there are some; for two models those of A and of B."""
     known = [question for question in asked if question is not None]
     return asking.lanes_url(known, sided=len(asked) > 1)
 
 
-def awaited(asked: Sequence[asking.Asked | None], results: Sequence[services.Result]) -> dict[str, str]:
+def awaited(asked: Sequence[asking.WhyRequest | None], results: Sequence[services.Result]) -> dict[str, str]:
     """Group -> title of those lanes, for which the player keeps room; nothing where they will not come.
 
     Args:
@@ -153,12 +155,12 @@ def _dialog(corpus: str, clip: str, model: str, target: str) -> None:
         say.error(error)
 
 
-def _start(asked: asking.Asked, key: str) -> None:
+def _start(asked: asking.WhyRequest, key: str) -> None:
     follow.instead(f"{key}.job", asked.job)
 
 
 @st.fragment(run_every=_EVERY)
-def _watch(asked: asking.Asked, key: str, name: str) -> None:
+def _watch(asked: asking.WhyRequest, key: str, name: str) -> None:
     """The partial answer; the page reruns when it is complete."""
     job = follow.watched(asked.job)
     if job.done:
@@ -172,7 +174,7 @@ def _watch(asked: asking.Asked, key: str, name: str) -> None:
     _draw(asked, content or {"stage": job.stage}, False, f"{key}_sentence", "sentence", name)
 
 
-def _draw(asked: asking.Asked, content: dict[str, Any], whole: bool, key: str, part: str, name: str) -> None:
+def _draw(asked: asking.WhyRequest, content: dict[str, Any], whole: bool, key: str, part: str, name: str) -> None:
     # The spectrum's pixels are only exported to files.
     data = {field: value for field, value in content.items() if field != "spectrum"}
     titles = {head: head_title(head) for head in content.get("heads", ())}
@@ -181,7 +183,7 @@ def _draw(asked: asking.Asked, content: dict[str, Any], whole: bool, key: str, p
     _WHY(key=key, data={**data, **about})
 
 
-def _downloads(asked: asking.Asked, key: str) -> None:
+def _downloads(asked: asking.WhyRequest, key: str) -> None:
     name = shown(asked.item.title).replace("/", "-")
     for kind, get, mime in (("csv", asking.table, "text/csv"), ("json", asking.text, "application/json")):
         save(kind.upper(), partial(get, asked), f"{name}.why.{kind}", mime, key=f"{key}-{kind}", type="tertiary")

@@ -87,7 +87,7 @@ def draw(
 
 def keep(points: np.ndarray, path: Path) -> None:
     """Store the points of a map; if the disk fails, keep them in memory."""
-    sealed.keep(path, points.astype("<f4").tobytes())
+    sealed.write_cached(path, points.astype("<f4").tobytes())
 
 
 def reopen(vectors: np.ndarray, drawing: Drawing, points: np.ndarray) -> Projection:

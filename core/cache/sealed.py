@@ -4,8 +4,8 @@
     MP4          the same, the last line in a box of its own (``free``), which players skip
     JSON object  ``{"sealed": "<BLAKE2b-128 of the text without this>", ...``, so that it stays JSON
 
-If the disk fails, recomputable data is held in memory instead (``keep``). For other data the previous version is kept beside it,
-``NAME.previous`` (``write_kept``, ``read_kept``).
+If the disk fails, recomputable data is held in memory instead (``write_cached``). For other data the previous version stays
+beside it, ``NAME.previous`` (``write_kept``, ``read_kept``).
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ def fill(path: Path, make: Callable[[Path], object], video: bool = False) -> Non
     write_atomically(path, sealed)
 
 
-def keep(path: Path, content: bytes) -> None:
+def write_cached(path: Path, content: bytes) -> None:
     """As ``write``, for recomputable data: if the disk fails, keep it in memory and report that once."""
     try:
         write(path, content)
     except OSError as error:
         disk.trouble(error)
-        hold(path, content)
+        hold_in_memory(path, content)
     else:
         disk.recovered()
 
@@ -102,7 +102,7 @@ def read(path: Path, old: bool = False) -> bytes | None:
     return content.removesuffix(_BOX) if path.suffix == ".mp4" else content
 
 
-def good(path: Path, old: bool = False) -> bool:
+def is_intact(path: Path, old: bool = False) -> bool:
     """Whether ``read`` would succeed. A verified file is not read again until it changes."""
     if path in _HELD:
         return True
@@ -149,13 +149,13 @@ def write_json(path: Path, content: Mapping[str, Any], through: bool = False) ->
         _HELD.pop(path, None)
 
 
-def keep_json(path: Path, content: Mapping[str, Any]) -> None:
-    """``keep`` for a JSON object."""
+def write_cached_json(path: Path, content: Mapping[str, Any]) -> None:
+    """``write_cached`` for a JSON object."""
     try:
         write_json(path, content)
     except OSError as error:
         disk.trouble(error)
-        hold(path, _json(content))
+        hold_in_memory(path, _json(content))
     else:
         disk.recovered()
 
@@ -277,7 +277,7 @@ def _checked(file: BinaryIO, size: int, old: bool) -> bool:
     return end == _seal(digest) or (old and size > 0 and not _is_sealed(end))
 
 
-def hold(path: Path, content: bytes) -> None:
+def hold_in_memory(path: Path, content: bytes) -> None:
     """Make ``read`` return this content until the file is written."""
     with _LOCK:
         _HELD[path] = content

@@ -107,7 +107,7 @@ class FeatureStore:
                 if self.strict:
                     raise
                 disk.trouble(error)
-                sealed.hold(self._place(key), packed_arrays(arrays))
+                sealed.hold_in_memory(self._place(key), packed_arrays(arrays))
         return arrays
 
     def _place(self, key: str) -> Path:

@@ -20,7 +20,7 @@ def place(digest: str) -> Path:
 def keep(digest: str, promises: Sequence[Promise]) -> None:
     """Store a result, except for a model without a digest, such as one in memory."""
     if digest:
-        sealed.keep_json(place(digest), {"promises": [asdict(promise) for promise in promises]})
+        sealed.write_cached_json(place(digest), {"promises": [asdict(promise) for promise in promises]})
 
 
 def find(digest: str) -> list[Promise] | None:

@@ -12,8 +12,8 @@ from affectscope.core.checking.findings import Found, NotApplicable, broken, wit
 from affectscope.core.checking.promises import TOLERANCE
 from affectscope.core.checking.questions import Subject, moved
 from affectscope.core.errors import UserError
-from affectscope.core.explain.road import VisualRoad
-from affectscope.core.explain.sight import DEFAULT_VISUAL, Sight, on_pixels, sight_of, through_encoder
+from affectscope.core.explain.face_input import DEFAULT_VISUAL, FaceInput, face_input_of, on_pixels, through_encoder
+from affectscope.core.explain.paths import VisualPath
 from affectscope.core.features.base import NO_CROPS
 from affectscope.core.features.extractors.faces import CropKind
 from affectscope.core.features.sets import FEATURE_SETS, FeatureSet
@@ -99,7 +99,7 @@ def gradients(subject: Subject) -> Found:
     return within(away, _SLOPE, what)
 
 
-def _road(subject: Subject) -> tuple[VisualRoad, str]:
+def _road(subject: Subject) -> tuple[VisualPath, str]:
     """The path from synthetic faces to the strongest class's score of every head that uses the picture.
 
     It starts at the visual features if these do not lead back to pixels. Also returns the name of its input, for messages.
@@ -112,26 +112,26 @@ def _road(subject: Subject) -> tuple[VisualRoad, str]:
     heads = [head for head in spec.heads if "visual" in spec.modalities[head]]
     targets = {head: int(over_clip(predictions[head], batch)[0].abs().argmax()) for head in heads}
     seen = Stream(drawn.values["visual"][0].numpy(), np.arange(_FRAMES) / 30, np.ones(_FRAMES, bool))
-    sight, why = _sight(subject, name)
-    crops = _faces(sight.features.needs) if sight is not None and sight.encoder is not None else None
-    if sight is not None and crops is not None:
-        road = through_encoder(sight, subject.checkpoint, crops, np.arange(_FRAMES), seen, batch, targets)
+    looks, why = _sight(subject, name)
+    crops = _faces(looks.features.needs) if looks is not None and looks.encoder is not None else None
+    if looks is not None and crops is not None:
+        road = through_encoder(looks, subject.checkpoint, crops, np.arange(_FRAMES), seen, batch, targets)
         return road, f"From the pixels through {name}"
-    if sight is not None and sight.encoder is None:
-        return on_pixels(sight, subject.checkpoint, seen, batch, targets), "From the pixels"
+    if looks is not None and looks.encoder is None:
+        return on_pixels(looks, subject.checkpoint, seen, batch, targets), "From the pixels"
     # The features as a picture with one row.
     width = spec.inputs["visual"]
-    row = Sight(FeatureSet("features", "visual", width, 0, "arrays", "", shape=(1, 1, width)), None)
+    row = FaceInput(FeatureSet("features", "visual", width, 0, "arrays", "", shape=(1, 1, width)), None)
     return on_pixels(row, subject.checkpoint, seen, batch, targets), f"From the visual features ({why})"
 
 
-def _sight(subject: Subject, name: str) -> tuple[Sight | None, str]:
+def _sight(subject: Subject, name: str) -> tuple[FaceInput | None, str]:
     """How the model sees faces; if it does not, why."""
     features = FEATURE_SETS.get(name)
     if features is None or features.dim != subject.spec.inputs["visual"]:
         return None, "no way leads on to pixels"
     try:
-        return sight_of(name), f"no way leads from {name} to pixels"
+        return face_input_of(name), f"no way leads from {name} to pixels"
     except UserError:
         return None, f"{name} cannot be made here"
 
@@ -145,7 +145,7 @@ def _faces(needs: str) -> np.ndarray | None:
     return np.random.default_rng(0).integers(0, 256, (_FRAMES, kind.side, kind.side, *colours), np.uint8)
 
 
-def _told(road: VisualRoad, slope: Tensor, step: float) -> float:
+def _told(road: VisualPath, slope: Tensor, step: float) -> float:
     """The slope along the gradient, by central differences."""
     way = slope / slope.norm() * step
     with torch.no_grad():

@@ -136,7 +136,7 @@ def facts_of(checkpoint: Checkpoint) -> Facts:
     card = checkpoint.card
     spec_facts = Facts(checkpoint.spec, card["parameters"], tuple(card["remarks"]))
     if checkpoint.digest:
-        sealed.keep_json(cache_root() / "plugins" / f"{checkpoint.digest}.json", asdict(spec_facts))
+        sealed.write_cached_json(cache_root() / "plugins" / f"{checkpoint.digest}.json", asdict(spec_facts))
     return spec_facts
 
 

@@ -29,12 +29,12 @@ from affectscope.core.checkpoints.choices import NO_CHOICES, Choices
 from affectscope.core.checkpoints.layouts import LAYOUTS
 from affectscope.core.checkpoints.state import LONGEST_LABEL, check_labels, check_sizes, fill, try_out
 from affectscope.core.errors import UserError
+from affectscope.core.familiarity.familiarity import Familiarity, of_file, to_file
 from affectscope.core.files.tensors import read_tensors
-from affectscope.core.house import CHECKPOINTS
-from affectscope.core.knowing.knowing import Knowing, of_file, to_file
 from affectscope.core.models import catalogue  # noqa: F401  (registers the systems)
 from affectscope.core.models.base import MODELS, AVModel, ModelSpec
 from affectscope.core.models.inputs import Normaliser
+from affectscope.core.paths import CHECKPOINTS
 from affectscope.core.text import shown
 from affectscope.core.wrapping.declared import WRAPPED, Declared
 from affectscope.core.wrapping.making import make
@@ -63,7 +63,7 @@ class Checkpoint:
     path: Path | None = None
     digest: str = ""
     features: Mapping[str, str] = field(default_factory=dict)
-    known: Knowing | None = None
+    known: Familiarity | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -90,7 +90,7 @@ def shipped() -> dict[str, Path]:
     }
 
 
-def save(path: Path, model: AVModel, normaliser: Normaliser, card: Mapping[str, Any], known: Knowing | None = None) -> None:
+def save(path: Path, model: AVModel, normaliser: Normaliser, card: Mapping[str, Any], known: Familiarity | None = None) -> None:
     tensors = {f"model.{k}": v.contiguous().cpu() for k, v in model.state_dict().items()}
     for kind in ("mean", "std"):
         tensors |= {f"normaliser.{kind}.{k}": v.contiguous().cpu() for k, v in getattr(normaliser, kind).items()}

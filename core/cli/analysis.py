@@ -19,8 +19,8 @@ from affectscope.core.errors import UserError
 from affectscope.core.export import files as export
 from affectscope.core.export.answers import answers_of
 from affectscope.core.export.sheet import Facts
+from affectscope.core.familiarity.words import UNKNOWN
 from affectscope.core.features.extract import Progress
-from affectscope.core.knowing.words import UNKNOWN
 from affectscope.core.media import stretch
 from affectscope.core.text import shown, unlike
 
@@ -189,7 +189,7 @@ def _analysed(analyzer: Analyzer, file: Path, asked: Asked, report: Progress) ->
     )
     if asked.html is not None:
         # A second of imports that nothing else needs.
-        from affectscope.core.takehome.write import write_page
+        from affectscope.core.standalone.write import write_page
 
         write_page(analyzer, file, analysis, asked.html, report, track, asked.explain or "", asked.explanation)
     return file, analysis, (*origin, *analysis.notices, *_no_heatmap(analysis))

@@ -42,8 +42,8 @@ def card(
     modality whose head is no better than chance on recordings of people.
     """
     from affectscope.core.checkpoints import saved
-    from affectscope.core.knowing import domain
-    from affectscope.core.knowing.words import UNKNOWN
+    from affectscope.core.familiarity import domain
+    from affectscope.core.familiarity.words import UNKNOWN
 
     loaded = load(checkpoint)
     if loaded.spec.task != "classification":
@@ -85,7 +85,7 @@ def _measured(loaded: Any, corpus: str, name: str, alias: list[str] | None, work
 
 
 def _rows(told: Any) -> list[dict[str, Any]]:
-    from affectscope.core.knowing import domain
+    from affectscope.core.familiarity import domain
 
     found = told.get(domain.CARD)
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []

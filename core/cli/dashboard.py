@@ -13,13 +13,13 @@ from typing import Annotated
 
 import typer
 
-from affectscope.core import house
+from affectscope.core import paths
 from affectscope.core.cli.models import app
 from affectscope.core.errors import UserError
 from affectscope.core.plugins import weights as named_weights
 from affectscope.core.text import shown
 
-_SERVER = house.ROOT / "app" / "server.py"
+_SERVER = paths.ROOT / "app" / "server.py"
 # Folders that a person may have named from where they stand, which the server does not.
 _FOLDERS = ("AFFECTSCOPE_CACHE", "AFFECTSCOPE_DATA")
 # What the server (app/gate) takes its terms from.
@@ -62,11 +62,11 @@ def open_app(
     os.environ.update({_HOSTS: ",".join(map(_name, allow_host))} if allow_host else {})
     os.environ.update({_TOKEN: _read(token_file)} if token_file else {})
     _check_token(os.environ.get(_TOKEN, ""))
-    command = [*house.python("streamlit", "run", str(_SERVER)), *(f"--{name}={value}" for name, value in options.items())]
+    command = [*paths.python("streamlit", "run", str(_SERVER)), *(f"--{name}={value}" for name, value in options.items())]
     # Streamlit finds its settings, and Python the app, from the project's folder.
     os.environ.update({name: str(Path(os.environ[name]).absolute()) for name in _FOLDERS if os.environ.get(name)})
-    os.environ.update(house.environment())
-    os.chdir(house.ROOT)
+    os.environ.update(paths.environment())
+    os.chdir(paths.ROOT)
     if os.name == "nt":
         raise typer.Exit(subprocess.call(command))
     # In place of this process: whoever stops that stops the server.

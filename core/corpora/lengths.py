@@ -70,7 +70,7 @@ def _each(kind: str, find: Callable[[Path], Any], paths: pd.Series, progress: Pr
         values[str(clip)] = find(path)
         if progress:
             progress(len(values), len(paths))
-    sealed.keep_json(file, values)
+    sealed.write_cached_json(file, values)
     return pd.Series(values, dtype=float)
 
 

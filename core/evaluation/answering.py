@@ -14,7 +14,7 @@ from affectscope.core.evaluation.pointing import region_in_crop
 from affectscope.core.explain.hearing import fitting_sound, sound_maps
 from affectscope.core.explain.heatmaps import fitting, heatmaps
 from affectscope.core.explain.methods import SIDE
-from affectscope.core.explain.road import NoWay
+from affectscope.core.explain.paths import NotApplicable
 from affectscope.core.explain.sound import sound_road
 from affectscope.core.features.extractors.descriptors import columns
 from affectscope.core.why import Question, View
@@ -92,7 +92,7 @@ def _heard(question: Question, cue: Cue, methods: Sequence[str] | None, lasts: b
             continue
         try:
             values = sound_maps(road, heads, name)[heads[0]][: len(times)]
-        except NoWay:
+        except NotApplicable:
             continue
         if lasts:
             found = middle(*frames(times, values.sum(1)))
@@ -119,7 +119,7 @@ def _seen(question: Question, view: View, truth: Truth, cue: Cue, methods: Seque
             continue
         try:
             maps = heatmaps(seen.road, heads, name)[heads[0]]
-        except NoWay:
+        except NotApplicable:
             continue
         yield Answer("region", name, cue.kind, cue.modality, region(maps, seen.points), true)
         if lasts:
@@ -137,7 +137,7 @@ def _most_of(truth: Truth, view: View, points: np.ndarray) -> str | None:
 
 def _looked(question: Question, view: View) -> np.ndarray:
     """Indices of the video frames that the road's pictures show."""
-    from affectscope.core.explain.sight import faces_behind
+    from affectscope.core.explain.face_input import faces_behind
 
     stream = question.streams[PICTURE]
     behind = faces_behind(stream, view.faces.times, view.faces.present)

@@ -56,9 +56,9 @@ from typing import Any, Literal
 
 from affectscope.core.errors import UserError
 from affectscope.core.experiments.protocols import OWN, PROTOCOLS, Protocol
-from affectscope.core.house import ROOT
 from affectscope.core.models import catalogue  # noqa: F401  (registers the systems)
 from affectscope.core.models.base import MODELS
+from affectscope.core.paths import ROOT
 from affectscope.core.training.loop import TrainConfig
 from affectscope.core.training.presets import is_demo
 from affectscope.core.training.recipes import recipe

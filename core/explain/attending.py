@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from affectscope.core.explain.road import NoWay, VisualRoad, listening, slopes_by_score
+from affectscope.core.explain.paths import NotApplicable, VisualPath, listening, slopes_by_score
 
 # Pictures per forward pass: a ViT-B over 224 pixels holds 150 MB for each.
 _AT_ONCE = 8
@@ -37,7 +37,7 @@ def weighing(most: float = math.inf) -> Iterator[list[Tensor]]:
         most: limit in bytes.
 
     Raises:
-        NoWay: from inside the network, when there are more.
+        NotApplicable: from inside the network, when there are more.
     """
     with _ONE:
         yield from _weighing(most)
@@ -51,7 +51,7 @@ def _weighing(most: float) -> Iterator[list[Tensor]]:
     def keep(weights: Tensor) -> Tensor:
         found.append(weights)
         if sum(kept.nbytes for kept in found) > most:
-            raise NoWay("its attention with gradients is more than memory holds: choose attention rollout, or a CAM")
+            raise NotApplicable("its attention with gradients is more than memory holds: choose attention rollout, or a CAM")
         return weights
 
     def attend(
@@ -80,7 +80,7 @@ def _weighing(most: float) -> Iterator[list[Tensor]]:
         torch.backends.mha.set_fastpath_enabled(short_cuts)
 
 
-def rollout(road: VisualRoad) -> Tensor:
+def rollout(road: VisualPath) -> Tensor:
     """Attention rollout (Abnar and Zuidema 2020): the heads' mean, half residual, multiplied over layers; the same for all
     scores.
 
@@ -90,12 +90,12 @@ def rollout(road: VisualRoad) -> Tensor:
     return _forward(road, lambda layers: _multiplied([(weights + _itself(weights)) / 2 for weights in layers]))
 
 
-def last(road: VisualRoad) -> Tensor:
+def last(road: VisualPath) -> Tensor:
     """The last layer's attention from the token that is read, mean over heads; [S, P, h, w], the same for all scores."""
     return _forward(road, lambda layers: layers[-1])
 
 
-def _forward(road: VisualRoad, joined: Callable[[list[Tensor]], Tensor]) -> Tensor:
+def _forward(road: VisualPath, joined: Callable[[list[Tensor]], Tensor]) -> Tensor:
     """Apply ``joined`` to the weights [rows, T, T] of all layers, mean over heads, first layer to last."""
     network, encoder = _part(road)
     maps = []
@@ -108,14 +108,14 @@ def _forward(road: VisualRoad, joined: Callable[[list[Tensor]], Tensor]) -> Tens
     return _placed(road, [drawn.expand(count, -1, -1, -1) for drawn in maps])
 
 
-def weighted(road: VisualRoad) -> Tensor:
+def weighted(road: VisualPath) -> Tensor:
     """Gradient-weighted rollout (Chefer et al. 2021): each layer's weights times their positive gradient, accumulated.
 
     Returns:
         [S, P, h, w] as ``rollout``, but one per score.
 
     Raises:
-        NoWay: when there is no attention among the tokens that are read, or it exceeds the memory limit.
+        NotApplicable: when there is no attention among the tokens that are read, or it exceeds the memory limit.
     """
     network, encoder = _part(road)
     if not encoder:
@@ -141,7 +141,7 @@ def weighted(road: VisualRoad) -> Tensor:
     return _placed(road, maps)
 
 
-def attends(road: VisualRoad) -> bool:
+def attends(road: VisualPath) -> bool:
     """Whether the layer that is read is one of tokens with self-attention: it or a sibling contains an attention."""
     if not road.layers or any(isinstance(module, _CONVOLVING) for module in road.layers[-1].modules()):
         return False
@@ -151,12 +151,12 @@ def attends(road: VisualRoad) -> bool:
     return any("attention" in type(module).__name__.lower() for module in near)
 
 
-def frame_by_frame(road: VisualRoad) -> bool:
+def frame_by_frame(road: VisualPath) -> bool:
     """Whether the layer that is read is inside an encoder that handles each picture independently."""
     return bool(road.layers) and _part(road)[1]
 
 
-def _part(road: VisualRoad) -> tuple[nn.Module, bool]:
+def _part(road: VisualPath) -> tuple[nn.Module, bool]:
     """(encoder, True) if the layers that are read are inside it; else (whole network, False)."""
     encoder = getattr(road.network, "encoder", None)
     if isinstance(encoder, nn.Module) and road.layers[-1] in set(encoder.modules()):
@@ -164,11 +164,11 @@ def _part(road: VisualRoad) -> tuple[nn.Module, bool]:
     return road.network, False
 
 
-def _attention(road: VisualRoad, network: nn.Module, pixels: Tensor, most: float = math.inf) -> tuple[list[list[Tensor]], Tensor]:
+def _attention(road: VisualPath, network: nn.Module, pixels: Tensor, most: float = math.inf) -> tuple[list[list[Tensor]], Tensor]:
     """For each layer, the weights [rows, heads, T, T] among the tokens that are read, per call; and the network's output.
 
     Raises:
-        NoWay: when there is no attention among those tokens, or its weights exceed ``most`` bytes.
+        NotApplicable: when there is no attention among those tokens, or its weights exceed ``most`` bytes.
     """
     with listening(road.layers, False) as heard, weighing(most) as found:
         scores = network(pixels)
@@ -176,7 +176,7 @@ def _attention(road: VisualRoad, network: nn.Module, pixels: Tensor, most: float
     tokens = read[0].shape[1] if read and read[0].ndim == 3 else 0
     among = [weights for weights in found if weights.shape[-2:] == (tokens, tokens)]
     if not among or len(among) % len(read):
-        raise NoWay("no attention is among the tokens of the layer that is to be looked at")
+        raise NotApplicable("no attention is among the tokens of the layer that is to be looked at")
     # A network that processes pictures in batches calls every layer once for each batch.
     depth = len(among) // len(read)
     return [among[i::depth] for i in range(depth)], scores
@@ -213,6 +213,6 @@ def _taken(together: Tensor) -> Tensor:
     return taken.unflatten(1, (side, side))
 
 
-def _placed(road: VisualRoad, maps: Sequence[Tensor]) -> Tensor:
+def _placed(road: VisualPath, maps: Sequence[Tensor]) -> Tensor:
     """Maps [S, rows, h, w] of each pass as one per frame, [S, P, h, w]."""
     return torch.stack([road.on_frames(drawn) for drawn in torch.cat(list(maps), 1)])

@@ -11,7 +11,7 @@ from torch import Tensor
 from affectscope.core.explain.attending import frame_by_frame
 from affectscope.core.explain.cams import enlarged, smoothed
 from affectscope.core.explain.gradients import quadrature
-from affectscope.core.explain.road import VisualRoad, slopes_by_score
+from affectscope.core.explain.paths import VisualPath, slopes_by_score
 
 STEPS = 8
 """Quadrature points of integrated gradients on pictures; each needs one pass of the clip's faces through the encoder."""
@@ -26,13 +26,13 @@ def plain(pixels: Tensor) -> Tensor:
     return pixels.mean((2, 3), keepdim=True)
 
 
-def integrated_pixels(road: VisualRoad, steps: int = STEPS) -> Tensor:
+def integrated_pixels(road: VisualPath, steps: int = STEPS) -> Tensor:
     """Integrated gradients (Sundararajan et al. 2017) of each score on all faces of the clip, [S, P, C, H, W].
 
     The baseline is ``plain``. For each score they sum to its difference from the baseline.
 
     Raises:
-        NoWay: when the network is not differentiable.
+        NotApplicable: when the network is not differentiable.
     """
     pixels, start = road.pixels.detach(), plain(road.pixels.detach())
     total: Tensor | None = None
@@ -46,7 +46,7 @@ def integrated_pixels(road: VisualRoad, steps: int = STEPS) -> Tensor:
     return total * (pixels - start)
 
 
-def integrated(road: VisualRoad) -> Tensor:
+def integrated(road: VisualPath) -> Tensor:
     """``integrated_pixels`` summed over colours and cells, smoothed, positive part: [S, P, SIDE, SIDE].
 
     Neighbouring pixels have opposite signs and cancel. Clipping below 0 before summing would show the picture's edges rather than
@@ -55,7 +55,7 @@ def integrated(road: VisualRoad) -> Tensor:
     return smoothed(enlarged(integrated_pixels(road).sum(2))).relu()
 
 
-def occlusion(road: VisualRoad) -> Tensor:
+def occlusion(road: VisualPath) -> Tensor:
     """How much each score falls when a patch of the face is hidden for some frames; positive part, [S, P, CELLS, CELLS].
 
     Occlusion as in Zeiler and Fergus 2014, over time as well as space.
@@ -64,7 +64,7 @@ def occlusion(road: VisualRoad) -> Tensor:
         return occluded(road).relu()
 
 
-def occluded(road: VisualRoad) -> Tensor:
+def occluded(road: VisualPath) -> Tensor:
     """[S, P, CELLS, CELLS]: how much each score falls; negative where it rises."""
     pixels, count = road.pixels, len(road.pixels)
     encoder = frame_by_frame(road)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from affectscope.core.explain.road import Reading, VisualRoad, read
+from affectscope.core.explain.paths import Reading, VisualPath, read
 
 SIDE = 16
 """Rows and columns of a heatmap, for every method."""
@@ -64,10 +64,10 @@ def hires_cam(values: Tensor, slopes: Tensor) -> Tensor:
     return _summed(slopes * values, values)
 
 
-def on_pictures(weigh: Weighing) -> Callable[[VisualRoad], Tensor]:
+def on_pictures(weigh: Weighing) -> Callable[[VisualPath], Tensor]:
     """The method on the last layer of a road, [S, P, h, w]."""
 
-    def maps(road: VisualRoad) -> Tensor:
+    def maps(road: VisualPath) -> Tensor:
         reading = read(road)[-1]
         # The clip's score depends on each face by its share. Grad-CAM++ is not the same at every scale: each face as if alone.
         alone = Reading(reading.values, reading.slopes * len(road.pixels)) if weigh is not layer_cam else reading
@@ -76,12 +76,12 @@ def on_pictures(weigh: Weighing) -> Callable[[VisualRoad], Tensor]:
     return maps
 
 
-def layer_cam_product(road: VisualRoad) -> Tensor:
+def layer_cam_product(road: VisualPath) -> Tensor:
     """The geometric mean of the last two layers' LayerCAM maps, [S, P, SIDE, SIDE]: a product in the unit of one map."""
     return torch.stack([enlarged(_of(road, reading, layer_cam)) for reading in read(road)[-2:]]).prod(0).sqrt()
 
 
-def contrast(road: VisualRoad) -> Tensor:
+def contrast(road: VisualPath) -> Tensor:
     """Where the last layer finds evidence for the class that exceeds the clip's average face.
 
     The last layer's LayerCAM times the first layer's deviation from its mean over the clip, weighted by the gradient; positive
@@ -100,7 +100,7 @@ def contrast(road: VisualRoad) -> Tensor:
     return smoothed(found.sqrt())
 
 
-def score_cam(road: VisualRoad) -> Tensor:
+def score_cam(road: VisualPath) -> Tensor:
     """The scores of the clip with every face masked by one channel of the last layer, for each channel.
 
     For one face this is pytorch-grad-cam's Score-CAM. For a clip the library would leave all other faces unmasked, and its
@@ -125,7 +125,7 @@ def smoothed(maps: Tensor) -> Tensor:
     return _blurred(_blurred(_blurred(maps, -1, _CELLS), -2, _CELLS), 1, _MOMENTS)
 
 
-def _of(road: VisualRoad, reading: Reading, weigh: Weighing) -> Tensor:
+def _of(road: VisualPath, reading: Reading, weigh: Weighing) -> Tensor:
     return torch.stack([road.on_frames(cam) for cam in weigh(reading.values, reading.slopes)])
 
 

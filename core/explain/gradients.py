@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affectscope.core.explain.road import NoWay
+from affectscope.core.explain.paths import NotApplicable
 
 
 def integrated(
@@ -25,7 +25,7 @@ def integrated(
         [...] float32, and how far their sum is from score(values) - score(baseline).
 
     Raises:
-        NoWay: when ``score``, which may be user code, is not differentiable.
+        NotApplicable: when ``score``, which may be user code, is not differentiable.
     """
     shares, weights = (part.to(values) for part in quadrature(steps))
     change = values - baseline
@@ -53,8 +53,8 @@ def _slopes(score: Callable[[Tensor], Tensor], rows: Tensor) -> tuple[Tensor | N
     """The gradient of each row's score on that row; None where the score does not depend on it."""
     scores = score(rows)
     if not scores.requires_grad:
-        raise NoWay("no gradient of the answer reaches the sound")
+        raise NotApplicable("no gradient of the answer reaches the sound")
     try:
         return torch.autograd.grad(scores.sum(), rows, allow_unused=True)
     except RuntimeError as error:
-        raise NoWay(f"torch cannot take a gradient through the network ({str(error).splitlines()[0][:120]})") from error
+        raise NotApplicable(f"torch cannot take a gradient through the network ({str(error).splitlines()[0][:120]})") from error

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from affectscope.core.explain.methods import METHODS, take
-from affectscope.core.explain.road import NoWay
-from affectscope.core.explain.sound import SoundRoad
+from affectscope.core.explain.paths import NotApplicable
+from affectscope.core.explain.sound import AudioPath
 
 _FIRST = ("integrated-gradients", "occlusion")
 _NEEDS = {
@@ -17,7 +17,7 @@ _NEEDS = {
 }
 
 
-def fitting_sound(road: SoundRoad) -> tuple[str, ...]:
+def fitting_sound(road: AudioPath) -> tuple[str, ...]:
     """The methods that apply to this model, the default first: Integrated Gradients."""
     can = {"values": True, "layer": road.layer is not None, "attention": road.attention is not None, "rollout": road.deep}
     names = [name for name in METHODS if METHODS[name].sounds is not None and can[METHODS[name].hears]]
@@ -25,7 +25,7 @@ def fitting_sound(road: SoundRoad) -> tuple[str, ...]:
     return first, *(name for name in names if name != first)
 
 
-def chosen_sound(road: SoundRoad, explanation: str | None) -> tuple[str, tuple[str, ...]]:
+def chosen_sound(road: AudioPath, explanation: str | None) -> tuple[str, tuple[str, ...]]:
     """The chosen explanation method for sound, and all that apply.
 
     Raises:
@@ -36,7 +36,7 @@ def chosen_sound(road: SoundRoad, explanation: str | None) -> tuple[str, tuple[s
     return take(offered, explanation, "the picture, not the sound", needs), offered
 
 
-def sound_maps(road: SoundRoad, heads: tuple[str, ...], explanation: str | None = None) -> dict[str, np.ndarray]:
+def sound_maps(road: AudioPath, heads: tuple[str, ...], explanation: str | None = None) -> dict[str, np.ndarray]:
     """How much each frame and column speaks for or against each head's class: [T, D] or [T, 1] float32.
 
     Args:
@@ -44,19 +44,19 @@ def sound_maps(road: SoundRoad, heads: tuple[str, ...], explanation: str | None 
         explanation: one of ``fitting_sound``; default: the first, or occlusion if no gradient reaches the sound.
 
     Raises:
-        NoWay: when no method applies.
+        NotApplicable: when no method applies.
     """
     name = explanation or fitting_sound(road)[0]
     try:
         found = _drawn(road, name)
-    except NoWay:
+    except NotApplicable:
         if explanation:
             raise
         found = _drawn(road, "occlusion")
     return {head: drawn.detach().float().cpu().numpy() for head, drawn in zip(heads, found, strict=True)}
 
 
-def _drawn(road: SoundRoad, name: str) -> torch.Tensor:
+def _drawn(road: AudioPath, name: str) -> torch.Tensor:
     draw = METHODS[name].sounds
     assert draw is not None
     return draw(road)

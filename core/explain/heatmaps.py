@@ -9,11 +9,11 @@ from torch import Tensor
 
 from affectscope.core.explain.attending import attends, frame_by_frame
 from affectscope.core.explain.methods import METHODS, SIDE, enlarged, take
-from affectscope.core.explain.road import VisualRoad
+from affectscope.core.explain.paths import VisualPath
 from affectscope.core.features.extractors.encoders import placed
 
 
-def heatmaps(road: VisualRoad, heads: tuple[str, ...], explanation: str | None = None) -> dict[str, np.ndarray]:
+def heatmaps(road: VisualPath, heads: tuple[str, ...], explanation: str | None = None) -> dict[str, np.ndarray]:
     """Each head's evidence in the face box, [P, SIDE, SIDE] float32, linear, in the unit of ``in_clip_units``.
 
     Args:
@@ -26,7 +26,7 @@ def heatmaps(road: VisualRoad, heads: tuple[str, ...], explanation: str | None =
     return {head: in_clip_units(_numbers(_on_box(road, drawn))) for head, drawn in zip(heads, maps, strict=True)}
 
 
-def _on_box(road: VisualRoad, maps: Tensor) -> Tensor:
+def _on_box(road: VisualPath, maps: Tensor) -> Tensor:
     whole = road.part == (0.0, 0.0, 1.0, 1.0)
     return enlarged(maps) if whole else placed(maps, road.part, (SIDE, SIDE))
 
@@ -35,7 +35,7 @@ _FIRST = ("gradient-attention", "contrast", "layer-cam-product", "layer-cam", "h
 _NEEDS = {"layer": "a layer to read", "layers": "two layers to read", "tokens": "tokens that attend to each other"}
 
 
-def fitting(road: VisualRoad) -> tuple[str, ...]:
+def fitting(road: VisualPath) -> tuple[str, ...]:
     """The methods that apply to this model, the default first.
 
     The default is attention for an encoder of tokens; ``contrast`` for several layers; a CAM for one layer; gradient times input
@@ -48,7 +48,7 @@ def fitting(road: VisualRoad) -> tuple[str, ...]:
     return first, *(name for name in names if name != first)
 
 
-def chosen(road: VisualRoad, explanation: str | None) -> tuple[str, tuple[str, ...]]:
+def chosen(road: VisualPath, explanation: str | None) -> tuple[str, tuple[str, ...]]:
     """The chosen heatmap method, and all that apply.
 
     Raises:

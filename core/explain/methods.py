@@ -1,4 +1,4 @@
-"""The explanation methods by name: from a ``VisualRoad`` to heatmaps of the face, or from a ``SoundRoad`` to a map of the sound.
+"""The explanation methods by name: from a ``VisualPath`` to heatmaps of the face, or from a ``AudioPath`` to a map of the sound.
 
 Plugins can add methods (``affectscope.explanation``).
 """
@@ -14,8 +14,8 @@ from torch import Tensor
 from affectscope.core.errors import UserError
 from affectscope.core.explain import attending, attributing, cams, sound
 from affectscope.core.explain.cams import SIDE, enlarged
-from affectscope.core.explain.road import VisualRoad
-from affectscope.core.explain.sound import SoundRoad
+from affectscope.core.explain.paths import VisualPath
+from affectscope.core.explain.sound import AudioPath
 from affectscope.core.registry import Registry
 from affectscope.core.text import shown
 
@@ -45,9 +45,9 @@ class Method:
 
     title: str
     source: str
-    maps: Callable[[VisualRoad], Tensor] | None = None
+    maps: Callable[[VisualPath], Tensor] | None = None
     reads: Reads = "layer"
-    sounds: Callable[[SoundRoad], Tensor] | None = None
+    sounds: Callable[[AudioPath], Tensor] | None = None
     hears: Hears = "values"
     slow: bool = False
     digest: str = ""

@@ -13,7 +13,7 @@ from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.explain.attention import frame_weights, stack_layers
 from affectscope.core.explain.cams import Weighing
 from affectscope.core.explain.gradients import quadrature
-from affectscope.core.explain.road import NoWay, listening, slopes_by_score
+from affectscope.core.explain.paths import NotApplicable, listening, slopes_by_score
 from affectscope.core.features.extractors.descriptors import columns
 from affectscope.core.models.base import AttentionMap, over_clip
 from affectscope.core.streams import Batch
@@ -29,7 +29,7 @@ _CHUNK_FRAMES = 24_000
 
 
 @dataclass(frozen=True)
-class SoundRoad:
+class AudioPath:
     """From the sound of one clip, as model input, to the explained scores; all other inputs are fixed.
 
     Attributes:
@@ -67,7 +67,7 @@ class Attended:
     own: bool
 
 
-def sound_road(checkpoint: Checkpoint, batch: Batch, targets: Mapping[str, int]) -> SoundRoad:
+def sound_road(checkpoint: Checkpoint, batch: Batch, targets: Mapping[str, int]) -> AudioPath:
     """The road of a clip that has sound.
 
     Args:
@@ -79,7 +79,7 @@ def sound_road(checkpoint: Checkpoint, batch: Batch, targets: Mapping[str, int])
         _SoundScores(checkpoint, batch, targets),
         [attention for attention in checkpoint.spec.attention if attention.key == SOUND],
     )
-    return SoundRoad(
+    return AudioPath(
         values, present, network, blank(checkpoint, batch), parts(checkpoint.sets[SOUND], values.shape[1]),
         max(1, batch.copies_at_once(_CHUNK_FRAMES)), checkpoint.model.look_at.get(SOUND),
         (lambda: _attention(checkpoint, batch)) if heard else None,
@@ -118,7 +118,7 @@ def frequencies(feature_set: str, dim: int) -> np.ndarray:
     return np.zeros(0)
 
 
-def integrated(road: SoundRoad, steps: int = STEPS) -> Tensor:
+def integrated(road: AudioPath, steps: int = STEPS) -> Tensor:
     """Integrated gradients (Sundararajan et al. 2017) with baseline ``blank``: [S, T, D].
 
     For each score they sum to its difference from the baseline, up to the quadrature's error.
@@ -135,12 +135,12 @@ def integrated(road: SoundRoad, steps: int = STEPS) -> Tensor:
     return total * change
 
 
-def gradient_times_input(road: SoundRoad) -> Tensor:
+def gradient_times_input(road: AudioPath) -> Tensor:
     """The gradient of each score times the sound's difference from ``blank``: [S, T, D]."""
     return _slopes(road, road.values[None])[:, 0] * (road.values - _nothing(road))
 
 
-def occlusion(road: SoundRoad) -> Tensor:
+def occlusion(road: AudioPath) -> Tensor:
     """How much each score falls when a part of the sound is ``blank`` for a while, divided among its frames and columns.
 
     Returns:
@@ -163,16 +163,16 @@ def occlusion(road: SoundRoad) -> Tensor:
     return found
 
 
-def of_layer(weigh: Weighing) -> Callable[[SoundRoad], Tensor]:
+def of_layer(weigh: Weighing) -> Callable[[AudioPath], Tensor]:
     """A class activation map of the layer that the model declares for sound: [S, T, 1], >= 0."""
 
-    def maps(road: SoundRoad) -> Tensor:
+    def maps(road: AudioPath) -> Tensor:
         assert road.layer is not None
         with torch.enable_grad(), listening((road.layer,), True) as heard:
             (scores,) = road.network(road.values[None])
             calls = [call for call in heard[0] if call.ndim == 3 and len(call) == 1 and len(road.values) in call.shape[1:]]
         if not calls:
-            raise NoWay("the layer to look at gives nothing that is as long as the sound")
+            raise NotApplicable("the layer to look at gives nothing that is as long as the sound")
         values = calls[0]
         slopes = torch.stack([slope[0] for slope in slopes_by_score(scores, [values])])
         held = values.detach()
@@ -183,7 +183,7 @@ def of_layer(weigh: Weighing) -> Callable[[SoundRoad], Tensor]:
     return maps
 
 
-def attended(road: SoundRoad) -> Tensor:
+def attended(road: AudioPath) -> Tensor:
     """Attention to each frame: mean over all attentions with the sound as keys, layers, heads and present queries.
 
     [S, T, 1], the same for all scores.
@@ -192,7 +192,7 @@ def attended(road: SoundRoad) -> Tensor:
     return _for_all(road, torch.stack(rows).mean(0))
 
 
-def rolled_out(road: SoundRoad) -> Tensor:
+def rolled_out(road: AudioPath) -> Tensor:
     """Attention rollout (Abnar and Zuidema 2020) of each self-attention of the sound that has several layers.
 
     The heads' mean, half residual, multiplied over layers; then the mean over present frames and attentions. [S, T, 1], the same
@@ -209,34 +209,34 @@ def rolled_out(road: SoundRoad) -> Tensor:
     return _for_all(road, torch.stack(rows).mean(0))
 
 
-def _attention_of(road: SoundRoad) -> tuple[Attended, ...]:
+def _attention_of(road: AudioPath) -> tuple[Attended, ...]:
     return road.attention() if road.attention else ()
 
 
-def _for_all(road: SoundRoad, weights: Tensor) -> Tensor:
+def _for_all(road: AudioPath, weights: Tensor) -> Tensor:
     with torch.inference_mode():
         count = road.network(road.values[None]).shape[1]
     return torch.where(road.present, weights[: len(road.values)], 0.0).expand(count, -1)[..., None]
 
 
-def _nothing(road: SoundRoad) -> Tensor:
+def _nothing(road: AudioPath) -> Tensor:
     """[T, D]: ``blank`` at present frames, zeros at absent ones."""
     return torch.where(road.present[:, None], road.blank, torch.zeros(()))
 
 
-def _slopes(road: SoundRoad, rows: Tensor) -> Tensor:
+def _slopes(road: AudioPath, rows: Tensor) -> Tensor:
     """[S, G, T, D]: the gradients of each row's scores on it.
 
     Raises:
-        NoWay: when no gradient reaches the sound.
+        NotApplicable: when no gradient reaches the sound.
     """
     try:
         with torch.enable_grad():
             given = rows.detach().requires_grad_(True)
             scores = road.network(given).sum(0)
             return torch.stack([slopes[0] for slopes in slopes_by_score(scores, [given])])
-    except NoWay as error:
-        raise NoWay(str(error).replace("what is to be looked at", "the sound")) from error
+    except NotApplicable as error:
+        raise NotApplicable(str(error).replace("what is to be looked at", "the sound")) from error
 
 
 class _SoundScores(nn.Module):

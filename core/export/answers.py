@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from affectscope.core.checkpoints.saved import Checkpoint
-from affectscope.core.knowing.words import Familiar
+from affectscope.core.familiarity.words import Familiar
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.text import percent
 from affectscope.core.timeline.lanes import head_title

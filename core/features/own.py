@@ -17,7 +17,7 @@ from affectscope.core.features import settings
 from affectscope.core.features.base import FEATURE_SETS, FeatureSet
 from affectscope.core.features.clipfile import ClipFile
 from affectscope.core.features.frames import checked
-from affectscope.core.features.settings import Told
+from affectscope.core.features.settings import ArraySource
 from affectscope.core.features.stored import arrays as stored
 from affectscope.core.plugins.places import beside
 from affectscope.core.streams import Stream
@@ -125,7 +125,7 @@ def described(
     shape: Sequence[int] | None = None,
     rate: float = 0.0,
     key: str = "",
-) -> Told:
+) -> ArraySource:
     """The validated settings of ``arrays``.
 
     Raises:
@@ -140,16 +140,16 @@ def described(
     known = FEATURE_SETS.written(name)
     ours = known is not None and name not in stored.BOUND
     sizes = tuple(int(side) for side in shape or ())
-    measured = stored.width_of(Told(str(path), rate=rate, key=key), name)
+    measured = stored.width_of(ArraySource(str(path), rate=rate, key=key), name)
     width = math.prod(sizes) if sizes else int(dim or 0)
     wanted = known.dim if known is not None and ours else width or measured
     if measured != wanted:
         raise UserError(f"The first array in {shown(str(path), 200)} has {measured} features a frame, and {name} has {wanted}.")
     if ours:
-        return Told(str(path), rate=rate, key=key)
+        return ArraySource(str(path), rate=rate, key=key)
     if not modality:
         raise UserError(f"{name} is none of our feature sets: say whether it is of audio, visual or another modality.")
-    return Told(str(path), modality, wanted, rate, key, sizes)
+    return ArraySource(str(path), modality, wanted, rate, key, sizes)
 
 
 class _Reader:

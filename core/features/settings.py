@@ -19,7 +19,7 @@ from affectscope.core.errors import UserError
 
 
 @dataclass(frozen=True)
-class Told:
+class ArraySource:
     """A folder or file of arrays for a feature set.
 
     Attributes:
@@ -46,13 +46,13 @@ def weights() -> dict[str, Path]:
     return {name: Path(path) for name, path in _read()["weights"].items()}
 
 
-def arrays() -> dict[str, Told]:
+def arrays() -> dict[str, ArraySource]:
     """Feature set -> its arrays, as configured.
 
     Raises:
         UserError: as ``weights``.
     """
-    return {name: Told(**{**told, "shape": tuple(told.get("shape", ()))}) for name, told in _read()["arrays"].items()}
+    return {name: ArraySource(**{**told, "shape": tuple(told.get("shape", ()))}) for name, told in _read()["arrays"].items()}
 
 
 def of_model(digest: str) -> dict[str, str]:
@@ -73,7 +73,7 @@ def tell_weights(name: str, path: Path | None) -> None:
     _change("weights", name, str(path.expanduser().absolute()) if path else None)
 
 
-def tell_arrays(name: str, told: Told | None) -> None:
+def tell_arrays(name: str, told: ArraySource | None) -> None:
     """Store where a set's arrays are; None removes it.
 
     Raises:
@@ -114,7 +114,7 @@ def _parsed(path: Path, _: object) -> dict[str, dict[str, Any]]:
     parts = {kind: (stored or {}).get(kind, {}) for kind in ("weights", "arrays", "models")}
     try:
         for told in parts["arrays"].values():
-            Told(**told)
+            ArraySource(**told)
         if all(isinstance(path, str) for path in parts["weights"].values()) and all(map(_is_text, parts["models"].values())):
             return parts
     except (TypeError, AttributeError):

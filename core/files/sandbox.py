@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from affectscope.core import house
+from affectscope.core import paths
 
 # Wall-clock seconds per CPU second: on a busy machine a process gets a small share, and imports take time.
 _PATIENCE = 20
@@ -35,10 +35,10 @@ def run(module: str, arguments: Sequence[str], memory: int, seconds: float, chec
     """
     # The process limits its own CPU time; this is for one that sleeps, or a system without that limit.
     until = time.monotonic() + _PATIENCE * seconds
-    command = house.python(module, *arguments, str(memory), str(math.ceil(seconds)))
-    environment = house.environment(OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="")
+    command = paths.python(module, *arguments, str(memory), str(math.ceil(seconds)))
+    environment = paths.environment(OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="")
     process = subprocess.Popen(
-        command, cwd=house.ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=paths.ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         while process.poll() is None:
@@ -82,7 +82,7 @@ def confine(sources: Sequence[Path], targets: Sequence[Path], told: Callable[[st
         told: called with whatever was tried and refused.
     """
     # Standard system folders, which late imports read.
-    own = [house.ROOT,
+    own = [paths.ROOT,
            Path(sys.prefix), Path(sys.base_prefix), Path("/usr"), Path("/proc/self"), Path("/proc/cpuinfo"), Path("/sys"),
            Path("/lib"), Path("/etc/mime.types"), Path("/dev")]  # fmt: skip
     own += [Path(entry) for entry in sys.path if entry]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from affectscope.core.house import CHECKPOINTS
 from affectscope.core.library import dropped as library
+from affectscope.core.paths import CHECKPOINTS
 from affectscope.core.training import runs
 
 # Corpora that always exist.

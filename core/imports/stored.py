@@ -168,7 +168,7 @@ def sweep(seconds: float = _KEPT_SECONDS) -> None:
 
 def _good(path: Path) -> bool:
     """Whether a file beside a model's facts is intact. Imports from before seals have none in any file."""
-    return sealed.good(path, old=sealed.read_json(path.parent / "facts.json") is None)
+    return sealed.is_intact(path, old=sealed.read_json(path.parent / "facts.json") is None)
 
 
 def _lane(group: Any, place: int) -> tuple[str, str, np.ndarray, float]:

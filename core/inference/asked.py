@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from affectscope.core.checkpoints.saved import Checkpoint
-from affectscope.core.knowing import domain
-from affectscope.core.knowing.knowing import LIKE, nearest_of
-from affectscope.core.knowing.words import Familiar, of_clip
+from affectscope.core.familiarity import domain
+from affectscope.core.familiarity.familiarity import LIKE, nearest_of
+from affectscope.core.familiarity.words import Familiar, of_clip
 from affectscope.core.models.base import ModelOutput, over_clip
 from affectscope.core.streams import Batch
 
@@ -29,7 +29,7 @@ class Nearness:
     Attributes:
         distances: modality -> [B], 1 where 95 % of the development clips are closer; NaN where a clip lacks it. Empty without
             training statistics.
-        levels: modality -> [B], see ``core.knowing.knowing``.
+        levels: modality -> [B], see ``core.familiarity.familiarity``.
         left_out: modality -> [B] bool, whether the decision ignores it: the model is at chance with it on recordings of people,
             the clip is unlike the training data, and another modality is present.
     """
@@ -45,7 +45,7 @@ class Nearness:
 
 
 @dataclass(frozen=True)
-class Answered:
+class ProcessedOutput:
     """A model's post-processed answers to a batch.
 
     Attributes:
@@ -102,7 +102,7 @@ def nearness(checkpoint: Checkpoint, batch: Batch) -> Nearness:
 
 
 @torch.inference_mode()
-def ask(checkpoint: Checkpoint, batch: Batch, attention: bool = False, near: Nearness | None = None) -> Answered:
+def ask(checkpoint: Checkpoint, batch: Batch, attention: bool = False, near: Nearness | None = None) -> ProcessedOutput:
     """Run the model on a batch.
 
     Args:
@@ -113,9 +113,9 @@ def ask(checkpoint: Checkpoint, batch: Batch, attention: bool = False, near: Nea
     output = model(batch, attention=True) if attention else model(batch)
     of_heads = _heads(checkpoint, batch, output, near)
     if known is None or spec.task != "classification":
-        return Answered(output, of_heads, near, {})
+        return ProcessedOutput(output, of_heads, near, {})
     quiet = {h: none_fits for h, logits in of_heads.items() if (none_fits := known.fits_none(h, logits)) is not None}
-    return Answered(output, _calibrated(checkpoint, of_heads, near), near, quiet)
+    return ProcessedOutput(output, _calibrated(checkpoint, of_heads, near), near, quiet)
 
 
 def answers(checkpoint: Checkpoint, batch: Batch, output: ModelOutput, near: Nearness) -> dict[str, Tensor]:
@@ -170,5 +170,5 @@ def calibrate(checkpoint: Checkpoint, head: str, logits: Tensor, near: Nearness)
 
 
 def guesses_of(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """The modalities on which the model is known to guess; see ``core.knowing.domain.guesses``."""
+    """The modalities on which the model is known to guess; see ``core.familiarity.domain.guesses``."""
     return domain.guesses(domain.of_card(checkpoint.card), checkpoint.spec)

@@ -14,6 +14,7 @@ from affectscope.core.cache.store import FeatureStore, key_of
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
+from affectscope.core.familiarity.words import called
 from affectscope.core.features.base import EXTRACTION_VERSION
 from affectscope.core.features.clips import read_streams
 from affectscope.core.features.stored.packed import PackedSet, PackedStreams, packed_for
@@ -21,7 +22,6 @@ from affectscope.core.features.taken import given_for, marks
 from affectscope.core.inference.asked import ask
 from affectscope.core.inference.steady import STEADINESS, steadiness
 from affectscope.core.inference.table import DECISION, PredictionTable, score_predictions
-from affectscope.core.knowing.words import called
 from affectscope.core.models.base import AttentionMap, ModelOutput
 from affectscope.core.models.inputs import model_streams
 from affectscope.core.streams import Batch, Stream

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.errors import UserError
-from affectscope.core.inference.asked import Answered, ask
+from affectscope.core.inference.asked import ProcessedOutput, ask
 from affectscope.core.streams import Batch
 
 STEADINESS = "steadiness"
 
 
 @torch.inference_mode()
-def steadiness(checkpoint: Checkpoint, batch: Batch, answered: Answered) -> dict[str, Tensor]:
+def steadiness(checkpoint: Checkpoint, batch: Batch, answered: ProcessedOutput) -> dict[str, Tensor]:
     """The minimum probability of each head's prediction over the whole clip, its first half and its second half.
 
     Args:

@@ -59,7 +59,7 @@ class PredictionTable:
 
     def keep(self, path: Path) -> None:
         """As ``save``, but if the file cannot be written, keep the table in memory."""
-        sealed.keep(path, self._packed())
+        sealed.write_cached(path, self._packed())
 
     def _packed(self) -> bytes:
         facts = {

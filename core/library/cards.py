@@ -16,9 +16,9 @@ from affectscope.core.checkpoints import plugged
 from affectscope.core.checkpoints.plugged import Facts
 from affectscope.core.checkpoints.saved import Checkpoint, digest, is_ours, knows, peek
 from affectscope.core.corpora import Corpus
+from affectscope.core.familiarity.domain import Measured, of_card
 from affectscope.core.features.taken import lacking, sets_of
 from affectscope.core.inference.table import PredictionTable
-from affectscope.core.knowing.domain import Measured, of_card
 from affectscope.core.metrics.metrics import classification_metrics, regression_metrics, tabled
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.models.catalogue import count

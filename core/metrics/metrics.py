@@ -23,7 +23,7 @@ Metrics = dict[str, object]
 
 
 @dataclass(frozen=True)
-class Answered:
+class ScoredHead:
     """One head's answers and their targets.
 
     Attributes:
@@ -52,7 +52,7 @@ class Metric:
     Attributes:
         title: short name for columns; long: name for running text.
         task: of the models to which it applies.
-        count: computes it from ``Answered``; for attributes it is computed for each, and averaged.
+        count: computes it from ``ScoredHead``; for attributes it is computed for each, and averaged.
         format: of the number in a table; ``percent``: whether text states it in percent.
         better: which direction is better.
         note: a clause that explains it below a table.
@@ -63,7 +63,7 @@ class Metric:
 
     title: str
     task: Task
-    count: Callable[[Answered], float]
+    count: Callable[[ScoredHead], float]
     long: str = ""
     format: str = ".3f"
     percent: bool = False
@@ -145,7 +145,7 @@ def classification_metrics(logits: Tensor, target: Tensor) -> Metrics:
 
     predicted, true = logits.argmax(1).numpy(), target.numpy()
     _, recall, f1, support = precision_recall_fscore_support(true, predicted, zero_division=0)
-    answered = Answered(logits, target, recall, f1, support > 0)
+    answered = ScoredHead(logits, target, recall, f1, support > 0)
     return {
         "clips": len(true),
         **{name: metric.count(answered) for name, metric in named("classification").items()},
@@ -166,7 +166,7 @@ def regression_metrics(values: Tensor, target: Tensor, names: Sequence[str]) -> 
     """
     labelled = target.isfinite()
     rows = {
-        name: Answered(values[labelled[:, i], i], target[labelled[:, i], i])
+        name: ScoredHead(values[labelled[:, i], i], target[labelled[:, i], i])
         for i, name in enumerate(names)
         if bool(labelled[:, i].any())
     }

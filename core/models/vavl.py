@@ -65,9 +65,9 @@ from torch import Tensor, nn
 
 from affectscope.core.models.base import MODELS, AttentionMap, AttentionSpec, AVModel, ModelOutput, ModelSpec, Task
 from affectscope.core.models.blocks.attention import of_present_keys
-from affectscope.core.models.blocks.beside import Beside, statistics_of
 from affectscope.core.models.blocks.conformer import Conformer, ConformerConfig
 from affectscope.core.models.blocks.heads import prediction_head
+from affectscope.core.models.blocks.linear_adapter import LinearAdapter, statistics_of
 from affectscope.core.models.blocks.tokens import mean_present
 from affectscope.core.models.labels import EMOTIONS, versatile_tasks
 from affectscope.core.streams import Batch
@@ -79,8 +79,8 @@ class VAVLConfig:
 
     Attributes:
         hidden: the two hidden widths of every prediction and reconstruction head.
-        beside: each head has a linear road beside it, by which corpora join a trained model (``core.models.blocks.beside``); it
-            is no part of the paper.
+        beside: each head has a linear adapter beside it, by which corpora join a trained model
+            (``core.models.blocks.linear_adapter``); it is no part of the paper.
         after: what ReLU and dropout follow in a head: its first layer, as the code has it, or each but the last, as the text of
             IV-C; variant "code" has the first whatever this says.
         audiovisual: "layers" predicts from both together; "mean" averages the two unimodal predictions (ablation 3).
@@ -136,7 +136,7 @@ class VAVL(AVModel):
             self.rebuild = nn.ModuleDict({m: head(config.width, outputs=d) for m, d in self.spec.inputs.items()})
         if config.beside:
             drawn = self.spec.modalities.items()
-            self.beside = nn.ModuleDict({h: Beside(sum(self.spec.inputs[m] for m in own), outputs) for h, own in drawn})
+            self.beside = nn.ModuleDict({h: LinearAdapter(sum(self.spec.inputs[m] for m in own), outputs) for h, own in drawn})
 
     @classmethod
     def presets(cls) -> dict[str, VAVLConfig]:

@@ -7,7 +7,7 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-from affectscope.core.house import ROOT
+from affectscope.core.paths import ROOT
 from affectscope.core.text import shown
 
 # Files of Python, of installed packages and of this product are not user code.

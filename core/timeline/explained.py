@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from affectscope.core.checkpoints.saved import Checkpoint
-from affectscope.core.explain import sight
+from affectscope.core.explain import face_input
 from affectscope.core.explain.hearing import chosen_sound, sound_maps
 from affectscope.core.explain.heatmaps import chosen, heatmaps, on_video
 from affectscope.core.explain.methods import METHODS
-from affectscope.core.explain.road import NoWay
+from affectscope.core.explain.paths import NotApplicable
 from affectscope.core.explain.sound import SOUND, frequencies, sound_road
 from affectscope.core.features.extract import Extraction
 from affectscope.core.features.extractors.descriptors import columns
@@ -61,7 +61,7 @@ def targets_of(
 
 def faces(
     checkpoint: Checkpoint,
-    looks: sight.Sight | None,
+    looks: face_input.FaceInput | None,
     crops: np.ndarray,
     extraction: Extraction,
     seen: Stream,
@@ -82,17 +82,17 @@ def faces(
     if not looks or not heads:
         return Drawn()
     targets = targets_of(spec, heads, predictions, batch, explain)
-    frames = sight.faces_behind(seen, track.times, track.present)
+    frames = face_input.faces_behind(seen, track.times, track.present)
     if looks.encoder is not None:
-        road = sight.through_encoder(looks, checkpoint, crops, frames, seen, batch, targets)
+        road = face_input.through_encoder(looks, checkpoint, crops, frames, seen, batch, targets)
         frames = np.unique(frames)
     else:
         raw = on_its_reference(extraction.streams, spec)[PICTURE]
-        road = sight.on_pixels(looks, checkpoint, replace(raw, present=seen.present), batch, targets)
+        road = face_input.on_pixels(looks, checkpoint, replace(raw, present=seen.present), batch, targets)
     try:
         method, offered = chosen(road, explanation)
         maps = on_video(heatmaps(road, tuple(heads), method), frames, len(track.times))
-    except NoWay as error:
+    except NotApplicable as error:
         return Drawn(blind=str(error))
     explained = {head: spec.labels[target] for head, target in targets.items()}
     how = f", {METHODS[explanation].title}" if explanation else ""
@@ -100,7 +100,9 @@ def faces(
     return Drawn(tuple(drawn), explained, offered)
 
 
-def blind(checkpoint: Checkpoint, looks: sight.Sight | None, extraction: Extraction, seen: bool, lost: str) -> dict[str, str]:
+def blind(
+    checkpoint: Checkpoint, looks: face_input.FaceInput | None, extraction: Extraction, seen: bool, lost: str
+) -> dict[str, str]:
     """Head -> why it has no heatmap."""
     spec = checkpoint.spec
     there = "no frame with a face is left" if extraction.faces.present.any() else "no face was found in this clip"
@@ -145,8 +147,8 @@ def sound(
         maps = sound_maps(road, heads, name if method else None)
         # Where there is sound, an empty place would be read as silence.
         if not all(np.isfinite(drawn[: len(streams[SOUND].times)][streams[SOUND].present]).all() for drawn in maps.values()):
-            raise NoWay("what the sound does to the answer is no number: its features may be too large for the network")
-    except NoWay as error:
+            raise NotApplicable("what the sound does to the answer is no number: its features may be too large for the network")
+    except NotApplicable as error:
         return Heard((), offered, str(error))
     stream, rows = streams[SOUND], _rows(checkpoint.sets[SOUND], spec.inputs[SOUND])
     lanes = [_lane(head, spec.labels[targets[head]], METHODS[name].title, stream, drawn, rows) for head, drawn in maps.items()]

@@ -28,7 +28,7 @@ def displaced(batch: Batch, vectors: Mapping[str, Tensor], strength: float) -> B
     """Move every clip by ``strength`` times the difference of two random clips' means.
 
     So clips move along the directions in which clips differ (by person, room, camera or class), by a typical distance. In the
-    metric of ``core.knowing.reference`` a clip's squared distance increases by 2 strength^2 times the number of features.
+    metric of ``core.familiarity.reference`` a clip's squared distance increases by 2 strength^2 times the number of features.
 
     Args:
         vectors: modality -> [N, D], means of clips; other modalities are unchanged.

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import psutil
 
-from affectscope.core import house
+from affectscope.core import paths
 from affectscope.core.cache import sealed
 from affectscope.core.cache.stamps import stamp
 from affectscope.core.errors import UserError
 from affectscope.core.training import runs
 from affectscope.core.training.runs import Order, Run
 
-_COMMAND = house.python("affectscope.core.training.background")
+_COMMAND = paths.python("affectscope.core.training.background")
 _MOST = 8
 _MOST_EPOCHS, _LARGEST_RATE, _LARGEST_SEED = 10_000, 10.0, 2**31 - 1
 _POLL = 1.0
@@ -211,11 +211,11 @@ def _new_folder(order: Order, taken: set[str]) -> Path:
 
 
 def _launch(folder: Path) -> None:
-    environment = house.environment(PYTHONUNBUFFERED="1")
+    environment = paths.environment(PYTHONUNBUFFERED="1")
     with (folder / "log.txt").open("ab") as log:
         child = subprocess.Popen(
             [*_COMMAND, str(folder)],
-            cwd=house.ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log,
+            cwd=paths.ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log,
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     began = psutil.Process(child.pid).create_time()

@@ -2,8 +2,8 @@
 
 A few hundred clips of few speakers teach a network less than they teach logistic regression, and fine-tuning forgets the rendered
 clips (docs/real-people.md, "Corpora that join"). So the network is frozen, and a linear term is fitted beside it
-(``core.models.blocks.beside``): a convex problem, without seeds and epochs. It is the linear probe of Kumar et al. (2022), but on
-the network's input, not its features.
+(``core.models.blocks.linear_adapter``): a convex problem, without seeds and epochs. It is the linear probe of Kumar et al.
+(2022), but on the network's input, not its features.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from affectscope.core.checkpoints import saved
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.corpora import Corpus
 from affectscope.core.models.base import AVModel
-from affectscope.core.models.blocks.beside import REACH, Beside, statistics_of
+from affectscope.core.models.blocks.linear_adapter import REACH, LinearAdapter, statistics_of
 from affectscope.core.models.inputs import Normaliser
 from affectscope.core.streams import Clip
 from affectscope.core.training.batches import Batches
@@ -95,10 +95,10 @@ def fit_roads(model: AVModel, normaliser: Normaliser, clips: Sequence[Clip], ori
     return fitted
 
 
-def _roads(model: AVModel) -> dict[str, Beside]:
+def _roads(model: AVModel) -> dict[str, LinearAdapter]:
     """Head -> the term beside it."""
     found = model.get_submodule("beside")
-    return {head: road for head, road in found.named_children() if isinstance(road, Beside)}
+    return {head: road for head, road in found.named_children() if isinstance(road, LinearAdapter)}
 
 
 @torch.no_grad()
@@ -114,7 +114,7 @@ def _seen(model: AVModel, normaliser: Normaliser, clips: Sequence[Clip]) -> dict
     return {head: tuple(map(torch.cat, zip(*found, strict=True))) for head, found in rows.items()}  # type: ignore[misc]
 
 
-def _fit(road: Beside, statistics: Tensor, logits: Tensor, target: Tensor, weights: Tensor, joined: Tensor) -> None:
+def _fit(road: LinearAdapter, statistics: Tensor, logits: Tensor, target: Tensor, weights: Tensor, joined: Tensor) -> None:
     """Fit one head. ``weights`` [N] as ``balanced_weights``; ``joined`` [N], whether a clip is of a joining corpus."""
     weights = weights / weights[joined].sum()
     own = weights[joined, None]

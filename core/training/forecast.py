@@ -118,7 +118,7 @@ def measure(order: Order, report: Report = lambda stage, share: None) -> Pace:
         # Without the first step, which includes one-time setup.
         seconds = float(np.median([_step(model, batches, optimiser, order) for _ in range(_STEPS)][1:]))
     found = Pace(seconds / len(clips), reading, "a step of training that was measured on this machine")
-    sealed.keep_json(measured_path(order), asdict(found))
+    sealed.write_cached_json(measured_path(order), asdict(found))
     return found
 
 

@@ -323,7 +323,7 @@ def _stored(files: Path | None, config: TrainConfig) -> Progress | None:
     if files is None or not _resume_file(files).is_file():
         return None
     name = _resume_file(files).name
-    if not sealed.good(_resume_file(files), old=True):
+    if not sealed.is_intact(_resume_file(files), old=True):
         raise UserError(f"{name} is damaged: remove it and start again.")
     try:
         stored = Progress(**torch.load(_resume_file(files), map_location="cpu", weights_only=True))

@@ -156,7 +156,7 @@ def answerable(checkpoint: Checkpoint, clips: Sequence[Clip]) -> tuple[list[Clip
 
 
 def domain_row(rows: Sequence[Mapping[str, Any]], name: str, synthetic: bool) -> dict[str, Any]:
-    """The entry on a domain card; see ``core.knowing.domain``."""
+    """The entry on a domain card; see ``core.familiarity.domain``."""
     return {
         "name": name,
         "synthetic": synthetic,

@@ -84,7 +84,7 @@ def measure(
 
 def save(table: pd.DataFrame, path: Path) -> None:
     """Save curves; if the disk fails, keep them in memory."""
-    sealed.keep(path, table.to_csv(index=False).encode())
+    sealed.write_cached(path, table.to_csv(index=False).encode())
 
 
 def load(path: Path) -> pd.DataFrame | None:

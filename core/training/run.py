@@ -20,8 +20,8 @@ from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.corpora import Corpus, open_corpus
 from affectscope.core.errors import UserError
+from affectscope.core.familiarity import domain
 from affectscope.core.features.clips import packed_clips
-from affectscope.core.knowing import domain
 from affectscope.core.metrics.metrics import evaluate
 from affectscope.core.models import catalogue
 from affectscope.core.models.base import MODELS, AVModel, ModelSpec
@@ -29,8 +29,8 @@ from affectscope.core.models.inputs import Normaliser
 from affectscope.core.streams import Clip
 from affectscope.core.training import beside
 from affectscope.core.training.batches import Batches, fit_normaliser, rendered_weights
+from affectscope.core.training.familiarity import learn
 from affectscope.core.training.joined import Joined, balanced_weights, facts, opened, split_joining, with_evidence
-from affectscope.core.training.knowing import learn
 from affectscope.core.training.loop import History, TrainConfig, explained, forget, is_first, train
 from affectscope.core.training.measured import answers, domain_row, evaluate_clips, measure_clips, read_clips, seeing
 from affectscope.core.training.presets import adapt_preset, stored_sets

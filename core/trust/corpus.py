@@ -149,7 +149,7 @@ def _kept(asker: Asker, media: Path, asked: Request) -> list[dict[str, Any]]:
     found = asker.trust(media, asked)
     rows = [_row(asked.clip, found, measured) for measured in found.measured]
     plain = [{n: None if isinstance(v, float) and not np.isfinite(v) else v for n, v in row.items()} for row in rows]
-    sealed.keep_json(path, {"rows": plain})
+    sealed.write_cached_json(path, {"rows": plain})
     return rows
 
 

@@ -15,14 +15,14 @@ from torch import nn
 
 from affectscope.core.explain.hearing import sound_maps
 from affectscope.core.explain.methods import METHODS
-from affectscope.core.explain.road import NoWay
+from affectscope.core.explain.paths import NotApplicable
 from affectscope.core.explain.sound import SOUND, sound_road
 from affectscope.core.inference.asked import DECISION
 from affectscope.core.perturbation import attention_by_frame, padded
-from affectscope.core.trust.ahead import Ahead, Remembered, Soon
 from affectscope.core.trust.changed import Changed
 from affectscope.core.trust.maps import LANES, MANY, Subject
-from affectscope.core.trust.randomised import Stage, Untaught, cascade
+from affectscope.core.trust.prefetch import Prefetched, Prefetcher, Remembered
+from affectscope.core.trust.randomised import Stage, UntrainedNetworks, cascade
 from affectscope.core.why.asking import Question
 from affectscope.core.why.modality import Modality, by_modality
 from affectscope.core.why.moments import Asked, asked, scored
@@ -90,8 +90,8 @@ class Lanes:
 
     subject: Subject
     sounds: tuple[str, ...] = ()
-    ahead: Ahead = field(default_factory=lambda: Ahead(alone=True))
-    _untrained: dict[int, Soon[Found]] = field(default_factory=dict, repr=False)
+    ahead: Prefetcher = field(default_factory=lambda: Prefetcher(alone=True))
+    _untrained: dict[int, Prefetched[Found]] = field(default_factory=dict, repr=False)
     _answers: dict[str, Remembered] = field(default_factory=dict, repr=False)
 
     def begin(self, untrained: int) -> None:
@@ -114,20 +114,20 @@ class Lanes:
         return self._scored(self.subject.question, self._asked)
 
     @cached_property
-    def randomised(self) -> Soon[list[tuple[Stage, Found]]]:
+    def randomised(self) -> Prefetched[list[tuple[Stage, Found]]]:
         return self.ahead.soon(self._cascade)
 
     def untrained(self, number: int) -> Found:
         """The lanes of an untrained network; memoised, since all lanes use them."""
-        return self._untrained.setdefault(number, Soon(partial(self._untaught, number))).value
+        return self._untrained.setdefault(number, Prefetched(partial(self._untaught, number))).value
 
     @cached_property
-    def classes(self) -> list[tuple[str, Soon[Found]]]:
+    def classes(self) -> list[tuple[str, Prefetched[Found]]]:
         """The lanes of every other class, from the same answers."""
         return [(name, self.ahead.soon(partial(self._of_class, name, self._asked))) for name in self.subject.others]
 
     @cached_property
-    def changed(self) -> list[tuple[Changed, Soon[Found]]]:
+    def changed(self) -> list[tuple[Changed, Prefetched[Found]]]:
         return [(alteration, self.ahead.soon(partial(self._of_change, alteration))) for alteration in self.subject.altered]
 
     def answers(self, modality: str) -> Remembered:
@@ -152,8 +152,8 @@ class Lanes:
         return _ask(self.subject.question)
 
     @cached_property
-    def _random(self) -> Untaught:
-        return Untaught(self.subject.question.checkpoint.model)
+    def _random(self) -> UntrainedNetworks:
+        return UntrainedNetworks(self.subject.question.checkpoint.model)
 
     def _untaught(self, number: int) -> Found:
         return self._by(self._random.drawn(self.subject.seed * MANY + 1 + number))
@@ -227,7 +227,7 @@ def _heard(question: Question, head: str, methods: Sequence[str]) -> dict[tuple[
     road, windows = sound_road(question.checkpoint, question.batch, {head: place}), question.windows(SOUND)
     found = {}
     for name in methods:
-        with suppress(NoWay):
+        with suppress(NotApplicable):
             maps = sound_maps(road, (head,), name)[head].sum(1)
             found[name, SOUND] = windows @ padded(maps, windows.shape[1])
     return found

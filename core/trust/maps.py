@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from affectscope.core.explain.methods import METHODS, SIDE, enlarged
-from affectscope.core.explain.road import VisualRoad
+from affectscope.core.explain.paths import VisualPath
 from affectscope.core.features.extractors.encoders import placed
-from affectscope.core.trust.ahead import Ahead, Remembered, Soon
 from affectscope.core.trust.changed import Changed
-from affectscope.core.trust.randomised import Stage, Untaught, cascade, untrained
+from affectscope.core.trust.prefetch import Prefetched, Prefetcher, Remembered
+from affectscope.core.trust.randomised import Stage, UntrainedNetworks, cascade, untrained
 from affectscope.core.why.asking import Question
 from affectscope.core.why.face import BLUR, PICTURE, Seen, View, blurred, seen_by
 
@@ -102,16 +102,16 @@ class Subject:
 class Faces:
     """Shared by the heatmaps of one head: the path to its score, its answers for blurred faces, and maps of random weights."""
 
-    def __init__(self, subject: Subject, head: str, ahead: Ahead | None = None) -> None:
+    def __init__(self, subject: Subject, head: str, ahead: Prefetcher | None = None) -> None:
         """Nothing is computed yet.
 
         Args:
             ahead: may compute maps of random weights ahead of time.
         """
         self.subject, self.head = subject, head
-        self._ahead = ahead or Ahead(alone=True)
-        self._untrained: dict[tuple[str, int], Soon[np.ndarray]] = {}
-        self._cascades: dict[str, Soon[list[tuple[Stage, np.ndarray]]]] = {}
+        self._ahead = ahead or Prefetcher(alone=True)
+        self._untrained: dict[tuple[str, int], Prefetched[np.ndarray]] = {}
+        self._cascades: dict[str, Prefetched[list[tuple[Stage, np.ndarray]]]] = {}
         self.answers = Remembered(self._ask)
 
     def begin(self, method: str, untrained: int) -> None:
@@ -125,19 +125,19 @@ class Faces:
         """The path from the faces to the head's score."""
         return self.way(self.subject.question, self._view)
 
-    def every(self) -> VisualRoad:
+    def every(self) -> VisualPath:
         """The path that includes every frame."""
         return self.way(self.subject.question, self._view, 0).road
 
     def untrained(self, method: str, number: int) -> np.ndarray:
         """The map of an untrained network; memoised."""
-        return self._untrained.setdefault((method, number), Soon(partial(self._untaught, method, number))).value
+        return self._untrained.setdefault((method, number), Prefetched(partial(self._untaught, method, number))).value
 
     def randomised(self, method: str) -> list[tuple[Stage, np.ndarray]]:
         """The map as more and more layers get random weights; memoised."""
-        return self._cascades.setdefault(method, Soon(partial(self._cascade, method))).value
+        return self._cascades.setdefault(method, Prefetched(partial(self._cascade, method))).value
 
-    def of_class(self, name: str) -> VisualRoad:
+    def of_class(self, name: str) -> VisualPath:
         """The path to another class's score."""
         return self.way(replace(self.subject.question, target=name), self._view).road
 
@@ -153,8 +153,8 @@ class Faces:
         return self.subject.view
 
     @cached_property
-    def _random(self) -> Untaught:
-        return Untaught(self.seen.road.network)
+    def _random(self) -> UntrainedNetworks:
+        return UntrainedNetworks(self.seen.road.network)
 
     def _untaught(self, method: str, number: int) -> np.ndarray:
         return drawn(method, _of(self.seen.road, self._random.drawn(self.subject.seed * MANY + 1 + number)))
@@ -229,11 +229,11 @@ class Heatmap:
                 road = self._faces.way(replace(alteration.question, target=self.target), alteration.view).road
                 yield alteration, self._of(road), road.pixels.numpy()
 
-    def _drawn(self, road: VisualRoad) -> VisualRoad:
+    def _drawn(self, road: VisualPath) -> VisualPath:
         """The road whose map is shown."""
         return road
 
-    def _of(self, road: VisualRoad) -> np.ndarray:
+    def _of(self, road: VisualPath) -> np.ndarray:
         return drawn(self._method, self._drawn(road))
 
 
@@ -244,22 +244,22 @@ class Untrained(Heatmap):
         super().__init__(faces, method)
         self.name, self.title = f"{self.name}{UNTRAINED}", f"{self.title}, random weights"
 
-    def _drawn(self, road: VisualRoad) -> VisualRoad:
+    def _drawn(self, road: VisualPath) -> VisualPath:
         return _of(road, untrained(road.network, self._faces.subject.seed * MANY))
 
 
-def drawn(method: str, road: VisualRoad) -> np.ndarray:
+def drawn(method: str, road: VisualPath) -> np.ndarray:
     """The heatmap [P, SIDE, SIDE] of a road by one of ``METHODS``, on the pictures' area."""
     return _numbers(enlarged(_raw(method, road)))
 
 
-def _raw(method: str, road: VisualRoad) -> torch.Tensor:
+def _raw(method: str, road: VisualPath) -> torch.Tensor:
     draw = METHODS[method].maps
     assert draw is not None
     return draw(road)[0]
 
 
-def _of(road: VisualRoad, network: nn.Module) -> VisualRoad:
+def _of(road: VisualPath, network: nn.Module) -> VisualPath:
     """The road through a copy of its network."""
     names = {module: name for name, module in road.network.named_modules()}
     return replace(road, network=network, layers=tuple(network.get_submodule(names[layer]) for layer in road.layers))

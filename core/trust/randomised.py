@@ -119,10 +119,10 @@ def _used(layers: Mapping[str, nn.Module], network: nn.Module, run: Callable[[nn
 
 def untrained(network: nn.Module, seed: int) -> nn.Module:
     """A copy with all weights random, different in every layer."""
-    return Untaught(network).drawn(seed)
+    return UntrainedNetworks(network).drawn(seed)
 
 
-class Untaught:
+class UntrainedNetworks:
     """Untrained networks, one after the other, in one copy per thread."""
 
     def __init__(self, network: nn.Module) -> None:

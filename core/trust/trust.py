@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from affectscope.core.explain.face_input import faces_behind
 from affectscope.core.explain.hearing import fitting_sound
 from affectscope.core.explain.heatmaps import chosen, fitting
 from affectscope.core.explain.methods import METHODS
-from affectscope.core.explain.road import NoWay
-from affectscope.core.explain.sight import faces_behind
+from affectscope.core.explain.paths import NotApplicable
 from affectscope.core.explain.sound import SOUND, sound_road
 from affectscope.core.text import spreadsheet_cell
-from affectscope.core.trust.ahead import Ahead
 from affectscope.core.trust.changed import TITLES, Changed, Source, changes
 from affectscope.core.trust.curves import interval
 from affectscope.core.trust.lanes import Lanes
 from affectscope.core.trust.maps import Faces, Heatmap, Subject, Untrained
 from affectscope.core.trust.measure import CONTROLS, UNTRAINED, Measured, decision, measure
 from affectscope.core.trust.pointing import Pointed, carried, pointed, pointed_lane
+from affectscope.core.trust.prefetch import Prefetcher
 from affectscope.core.trust.verdict import verdict
 from affectscope.core.why.asking import Question
 from affectscope.core.why.face import PICTURE, View
@@ -140,7 +140,7 @@ def find_trust(
     altered: list[Changed] = []
     subject = Subject(question, view, altered, seed)
     # A user's network may not be thread-safe.
-    with Ahead(alone="plugin" in question.checkpoint.card) as ahead:
+    with Prefetcher(alone="plugin" in question.checkpoint.card) as ahead:
         report = ahead.resting(progress)
         with turn:
             before = decision(question)
@@ -174,7 +174,7 @@ def find_trust(
                 drawn = kind(faces, name)
                 made = measure(drawn, controls, UNTRAINED, seed, part(number, 1), turn, before)
                 measured.append(replace(made, pointed=_points(own, drawn, truth, turn)) if truth is not None else made)
-            except NoWay as error:
+            except NotApplicable as error:
                 skipped[name] = str(error)
         for number, lane in enumerate(found):
             made = measure(lane, controls, UNTRAINED, seed, part(len(shown) + number / 4, 0.25), turn, before)

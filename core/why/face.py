@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from affectscope.core.cache.store import FeatureStore
-from affectscope.core.explain import sight
+from affectscope.core.explain import face_input
 from affectscope.core.explain.heatmaps import chosen, heatmaps
-from affectscope.core.explain.road import NoWay, VisualRoad
+from affectscope.core.explain.paths import NotApplicable, VisualPath
 from affectscope.core.features.extract import Extraction, points_of
 from affectscope.core.features.extractors.faces import FaceTrack
 from affectscope.core.features.extractors.landmarks import REGIONS, found, regions
@@ -46,7 +46,7 @@ class View:
         explanation: heatmap method; default: as in the player.
     """
 
-    looks: sight.Sight
+    looks: face_input.FaceInput
     crops: Callable[[], np.ndarray]
     faces: FaceTrack
     points: Callable[[], np.ndarray]
@@ -56,7 +56,7 @@ class View:
     @classmethod
     def of(
         cls,
-        looks: sight.Sight,
+        looks: face_input.FaceInput,
         crops: Callable[[], np.ndarray],
         media: Path,
         extraction: Extraction,
@@ -158,7 +158,7 @@ class Seen:
         encoder: whether the network begins with an encoder of single pictures.
     """
 
-    road: VisualRoad
+    road: VisualPath
     pictures: np.ndarray
     points: np.ndarray
     prepared: Callable[[np.ndarray], Tensor]
@@ -173,7 +173,7 @@ def seen_by(question: Question, view: View, points: np.ndarray, head: str = "", 
         most: number of pictures to encode, evenly spaced, each standing for its neighbours; 0 for all.
     """
     checkpoint, stream = question.checkpoint, question.streams[PICTURE]
-    frames = sight.faces_behind(stream, view.faces.times, view.faces.present)
+    frames = face_input.faces_behind(stream, view.faces.times, view.faces.present)
     if most and view.looks.encoder is not None:
         frames = _thinned(frames, most)
     place = checkpoint.spec.labels.index(question.explained)
@@ -181,11 +181,11 @@ def seen_by(question: Question, view: View, points: np.ndarray, head: str = "", 
     targets = dict.fromkeys(heads, place)
     if (encoder := view.looks.encoder) is not None:
         crops, looked = view.crops(), np.unique(frames)
-        road = sight.through_encoder(view.looks, checkpoint, crops, frames, stream, question.batch, targets)
+        road = face_input.through_encoder(view.looks, checkpoint, crops, frames, stream, question.batch, targets)
         return Seen(road, crops[looked], points[looked], encoder.prepare, True)  # type: ignore[arg-type]
     spec, given = checkpoint.spec, {**question.streams, PICTURE: view.raw}
     raw = replace(on_its_reference(given, spec)[PICTURE], present=stream.present)
-    road = sight.on_pixels(view.looks, checkpoint, raw, question.batch, targets)
+    road = face_input.on_pixels(view.looks, checkpoint, raw, question.batch, targets)
     pictures = np.ascontiguousarray(road.pixels.movedim(1, -1).numpy())
     return Seen(road, pictures, points[frames], lambda given: torch.from_numpy(given).movedim(-1, 1), False)
 
@@ -198,14 +198,14 @@ def _thinned(frames: np.ndarray, most: int) -> np.ndarray:
     return kept[np.abs(frames[:, None] - kept).argmin(1)]
 
 
-def _maps(question: Question, view: View, road: VisualRoad) -> dict[str, np.ndarray]:
+def _maps(question: Question, view: View, road: VisualPath) -> dict[str, np.ndarray]:
     """Head -> heatmaps [P, h, w]; empty where no method applies."""
     spec = question.checkpoint.spec
     heads = tuple(head for head in spec.heads if PICTURE in spec.modalities[head])
     try:
         method, _ = chosen(road, view.explanation)
         return heatmaps(road, heads, method)
-    except NoWay:
+    except NotApplicable:
         return {}
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from affectscope.core.explain.gradients import integrated
-from affectscope.core.explain.road import NoWay
+from affectscope.core.explain.paths import NotApplicable
 from affectscope.core.explain.sound import SOUND, frequencies, with_sound
 from affectscope.core.explain.sound import blank as blank_of
 from affectscope.core.features.extractors.descriptors import columns
@@ -139,7 +139,7 @@ def by_frequency(question: Question, steps: int = 32) -> Spectrum | None:
     size = max(1, question.batch.copies_at_once(_CHUNK_FRAMES) // 4)
     try:
         found, gap = integrated(score, values, start, steps, size)
-    except NoWay:
+    except NotApplicable:
         return None
     stream = question.streams[SOUND]
     return Spectrum(stream.times, found[: len(stream.times)].numpy(), frequencies(name, values.shape[1]), gap)

@@ -56,7 +56,7 @@ def analysis(folder, clips):
 @kind
 def what_browsers_are_sent(folder, clips):
     path = folder / "grids" / "one.json"
-    sealed.keep(path, json.dumps({"answers": [0.25, 0.75]}).encode())
+    sealed.write_cached(path, json.dumps({"answers": [0.25, 0.75]}).encode())
     lending.lend("grids", "one", path)
     return [path], lambda: lending.content("grids", "one")
 
@@ -71,7 +71,7 @@ def thumbnail(folder, clips):
 def videos(folder, clips):
     path = folder / "exports" / "one.mp4"
     sealed.fill(path, lambda part: part.write_bytes((clips / "first.mp4").read_bytes()[:3000]), video=True)
-    return [path], lambda: path.read_bytes() if sealed.good(path) else None
+    return [path], lambda: path.read_bytes() if sealed.is_intact(path) else None
 
 
 @kind

@@ -47,7 +47,7 @@ def shared(table: pd.DataFrame) -> pd.Series:
 def told(order: Order, report: object = None) -> None:
     """2 s a clip and an epoch, without measuring anything."""
     path = forecast.measured_path(order)
-    sealed.keep_json(path, {"clip": 2.0, "reading": 0.5, "basis": "a step"})
+    sealed.write_cached_json(path, {"clip": 2.0, "reading": 0.5, "basis": "a step"})
 
 
 def process(folder: Path, alive: bool = True) -> None:

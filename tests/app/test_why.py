@@ -14,7 +14,7 @@ from affectscope.app.export import files as export
 from affectscope.app.serving import lending
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.errors import UserError
-from affectscope.core.knowing.words import Familiar
+from affectscope.core.familiarity.words import Familiar
 from affectscope.core.timeline.timeline import Timeline
 from affectscope.core.why.why import Why
 from tests.app import fake

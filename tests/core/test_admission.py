@@ -11,7 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from affectscope.core import house
+from affectscope.core import paths
 from affectscope.core.checkpoints import saved as checkpoints
 from affectscope.core.checkpoints.untrusted import examine
 from affectscope.core.cli import app
@@ -76,7 +76,7 @@ def test_what_is_tried_in_the_process_that_reads_is_refused(tmp_path: Path) -> N
         "assert refused(lambda: socket.create_connection(('127.0.0.1', 9)))\n"
         f"assert refused(lambda: os.remove({str(tmp_path / 'in')!r}))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=house.ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -142,7 +142,7 @@ def media_lengths(folder):
 @kind
 def paces(folder):
     path = forecast.measured_path(ORDER)
-    sealed.keep_json(path, {"clip": 0.25, "reading": 0.5, "basis": "measured"})
+    sealed.write_cached_json(path, {"clip": 0.25, "reading": 0.5, "basis": "measured"})
     return [path], lambda: forecast.pace(ORDER, lambda *_: pd.Series())
 
 

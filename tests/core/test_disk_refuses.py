@@ -89,10 +89,10 @@ def test_what_can_be_made_again_is_held_in_memory_and_that_is_said_once(small, n
         return {"values": np.arange(3)}
 
     for number in range(2):
-        sealed.keep(cache_root() / "grids" / f"{number}.json", b"{}")
-        sealed.keep_json(cache_root() / "analyses" / f"{number}.json", {"a": number})
+        sealed.write_cached(cache_root() / "grids" / f"{number}.json", b"{}")
+        sealed.write_cached_json(cache_root() / "analyses" / f"{number}.json", {"a": number})
         assert store.get_or_make("key", make)["values"].tolist() == [0, 1, 2]
-        assert sealed.good(cache_root() / "grids" / f"{number}.json")
+        assert sealed.is_intact(cache_root() / "grids" / f"{number}.json")
         assert sealed.read(cache_root() / "grids" / f"{number}.json") == b"{}"
         assert sealed.read_json(cache_root() / "analyses" / f"{number}.json") == {"a": number}
     assert len(calls) == 1
@@ -106,10 +106,10 @@ def test_what_can_be_made_again_is_held_in_memory_and_that_is_said_once(small, n
 def test_when_there_is_room_again_it_is_written(small):
     ballast = fill(small)
     path = cache_root() / "grids" / "one.json"
-    sealed.keep(path, b"{}")
+    sealed.write_cached(path, b"{}")
     assert disk.troubles()
     ballast.unlink()
-    sealed.keep(path, b"[]")
+    sealed.write_cached(path, b"[]")
     assert (sealed.read(path), disk.troubles(), path not in sealed._HELD) == (b"[]", [], True)
 
 

@@ -16,7 +16,7 @@ from affectscope.core.features.clipfile import ClipFile
 from affectscope.core.features.extract import extract
 from affectscope.core.features.extractors.faces import track_faces
 from affectscope.core.models.auxformer import AuxFormer
-from affectscope.core.takehome.gather import clip_grid
+from affectscope.core.standalone.gather import clip_grid
 from affectscope.core.timeline.timeline import Timeline
 from tests import films
 from tests.small_corpus import affectscope

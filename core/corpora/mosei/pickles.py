@@ -64,7 +64,7 @@ def read(file: Path, remarks: list[str]) -> tuple[pd.DataFrame, dict[str, Given]
 def _unpacked(file: Path) -> Path:
     stat = file.stat()
     folder = cache_root() / "pickles" / key_of(_VERSION, str(file.resolve()), stat.st_size, stat.st_mtime_ns)
-    if sealed.good(folder / "segments.json") and all(map(sealed.good, folder.glob("*.npy"))):
+    if sealed.is_intact(folder / "segments.json") and all(map(sealed.is_intact, folder.glob("*.npy"))):
         return folder
     content = read_pickle(file)
     if not isinstance(content, dict) or not (parts := [name for name in _PARTS if isinstance(content.get(name), dict)]):
@@ -179,7 +179,7 @@ def _arrays(folder: Path, part: str, place: int) -> dict[str, np.ndarray]:
         UserError: when a file was damaged after the corpus was opened.
     """
     files = {modality: folder / f"{part}.{modality}.npy" for modality in _MODALITIES.values()}
-    if damaged := [file for file in files.values() if file.is_file() and not sealed.good(file)]:
+    if damaged := [file for file in files.values() if file.is_file() and not sealed.is_intact(file)]:
         raise UserError(f"{damaged[0]} is damaged: open the corpus again, and its pickle is read again.")
     return {modality: np.array(np.load(file, mmap_mode="r")[place]) for modality, file in files.items() if file.is_file()}
 

@@ -26,13 +26,13 @@ from affectscope.core.cache.store import content_hash
 from affectscope.core.errors import UserError
 from affectscope.core.features import settings
 from affectscope.core.features.frames import checked
-from affectscope.core.features.settings import Told
+from affectscope.core.features.settings import ArraySource
 from affectscope.core.files import tensors
 from affectscope.core.streams import Stream
 from affectscope.core.text import shown
 
 # Feature set -> the arrays that a plugin named in this process.
-BOUND: dict[str, Told] = {}
+BOUND: dict[str, ArraySource] = {}
 _SUFFIXES = (".npy", ".npz", ".pt", ".pth", ".h5", ".hdf5")
 _HDF5 = (".h5", ".hdf5", ".csd")
 _VALUES = ("values", "features", "embeddings", "x")
@@ -41,7 +41,7 @@ OVER = 0.5
 _MOST_NAMES = 3
 
 
-def source_of(name: str) -> Told | None:
+def source_of(name: str) -> ArraySource | None:
     """The arrays that a plugin or the user's settings name for a feature set."""
     return BOUND.get(name) or settings.arrays().get(name)
 
@@ -107,7 +107,7 @@ def stamp_of(name: str) -> str:
     return _hash(str(path), told.rate, told.key, *facts)
 
 
-def width_of(told: Told, name: str) -> int:
+def width_of(told: ArraySource, name: str) -> int:
     """Features per frame of the first array.
 
     Raises:
@@ -144,7 +144,7 @@ class _Loaded:
         self.values, self.times, self.present = values, times, present
 
 
-def find(told: Told, ids: Sequence[str]) -> Place | None:
+def find(told: ArraySource, ids: Sequence[str]) -> Place | None:
     """The location of a clip's array; None where there is none.
 
     Raises:

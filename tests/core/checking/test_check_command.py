@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from affectscope.core import checking, cli
 from affectscope.core.checking import kept
 from affectscope.core.checkpoints import saved
-from affectscope.core.house import ROOT
+from affectscope.core.paths import ROOT
 
 run = CliRunner()
 PLUGIN = """

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from affectscope.core import cli
 from affectscope.core.errors import UserError
-from affectscope.core.house import ROOT
+from affectscope.core.paths import ROOT
 
 run = CliRunner()
 

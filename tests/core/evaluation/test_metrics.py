@@ -222,7 +222,7 @@ def test_nothing_to_measure_is_one_sentence():
 def test_a_metric_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted, titled and shown everywhere by what stands in ``METRICS``, and nowhere else."""
     from affectscope.core.library import cards
-    from affectscope.core.takehome.page import Model
+    from affectscope.core.standalone.page import Model
 
     wrong = Metric("Wrong", "classification", lambda a: 1 - a.right, "Share of errors", ".1f", better="lower", compared=True)
     monkeypatch.setitem(METRICS, "wrong", wrong)

@@ -14,7 +14,7 @@ from affectscope.core.explain import attending
 from affectscope.core.explain.attending import attends, weighing
 from affectscope.core.explain.heatmaps import fitting
 from affectscope.core.explain.methods import METHODS
-from affectscope.core.explain.road import NoWay, VisualRoad
+from affectscope.core.explain.paths import NotApplicable, VisualPath
 
 
 class Block(nn.Module):
@@ -66,10 +66,10 @@ class Mean(Clip):
         return features.mean(0)
 
 
-def road(network: Vit, count: int = 3, kind: type[Clip] = Mean, whole: bool = True, block: int = -1) -> VisualRoad:
+def road(network: Vit, count: int = 3, kind: type[Clip] = Mean, whole: bool = True, block: int = -1) -> VisualPath:
     pixels = torch.randn(count, 1, 8, 8, generator=torch.Generator().manual_seed(2))
     scores = kind(network.eval().requires_grad_(False), whole)
-    return VisualRoad(pixels, scores, (network.blocks[block],), np.arange(count), count)
+    return VisualPath(pixels, scores, (network.blocks[block],), np.arange(count), count)
 
 
 def by_hand(network: Vit, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -137,7 +137,7 @@ def test_a_transformer_is_read_by_its_attention_first_and_by_cams_on_its_grid():
     early = road(network, block=0)
     assert METHODS["layer-cam"].maps(early).shape == (2, 3, 2, 2)
     assert METHODS["layer-cam"].maps(early).any()
-    convolving = VisualRoad(early.pixels, early.network, (network.patches,), np.arange(3), 3)
+    convolving = VisualPath(early.pixels, early.network, (network.patches,), np.arange(3), 3)
     assert not attends(convolving)
     assert fitting(convolving)[0] == "layer-cam"
 
@@ -208,7 +208,7 @@ def test_transformers_plain_attention_is_heard_and_parts_of_a_clip_go_one_after_
     expected = {name: METHODS[name].maps(clip) for name in ("gradient-attention", "attention-rollout")}
     for block in network.blocks:
         block.attention.__class__ = Plain
-    plain = VisualRoad(clip.pixels, Parts(network), clip.layers, clip.places, 10)
+    plain = VisualPath(clip.pixels, Parts(network), clip.layers, clip.places, 10)
     for name, maps in expected.items():
         assert maps.any()
         torch.testing.assert_close(METHODS[name].maps(plain), maps)
@@ -216,7 +216,7 @@ def test_transformers_plain_attention_is_heard_and_parts_of_a_clip_go_one_after_
 
 def test_more_than_memory_holds_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attending.psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
-    with pytest.raises(NoWay, match="more than memory holds"):
+    with pytest.raises(NotApplicable, match="more than memory holds"):
         METHODS["gradient-attention"].maps(road(Vit()))
     assert METHODS["attention-rollout"].maps(road(Vit())).any()
     assert METHODS["gradient-attention"].maps(road(Vit(), whole=False)).any()

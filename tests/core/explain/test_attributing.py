@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from affectscope.core.explain.attributing import CELLS, FRAMES, edges, integrated_pixels, occluded, plain
 from affectscope.core.explain.methods import METHODS
-from affectscope.core.explain.road import VisualRoad
+from affectscope.core.explain.paths import VisualPath
 
 FACES = FRAMES + 3
 
@@ -37,13 +37,13 @@ class Clip(nn.Module):
         return self.of_features(self.features(pixels))
 
 
-def clip(split: bool = True) -> VisualRoad:
+def clip(split: bool = True) -> VisualPath:
     network = Clip(split).eval()
     pixels = torch.randn(FACES, 2, 12, 12, generator=torch.Generator().manual_seed(1))
-    return VisualRoad(pixels, network, (network.layer[0],), np.arange(FACES), FACES)
+    return VisualPath(pixels, network, (network.layer[0],), np.arange(FACES), FACES)
 
 
-def scores(road: VisualRoad, place: int):
+def scores(road: VisualPath, place: int):
     """The score of films [G, P, C, H, W], as Captum wants them."""
     return lambda films: torch.stack([road.network(film)[place] for film in films])
 
@@ -73,7 +73,7 @@ def test_pixels_are_added_up_before_what_speaks_against_is_cut_off() -> None:
     """A chequered corner says ten times as much for the score, pixel by pixel, and as much against it: in all, nothing."""
     pixels = torch.zeros(3, 1, 32, 32)
     pixels[..., :8, :8] = pixels[..., -8:, -8:] = 1.0
-    road = VisualRoad(pixels, Pair(), (), np.arange(3), 3)
+    road = VisualPath(pixels, Pair(), (), np.arange(3), 3)
     drawn = METHODS["integrated-gradients"].maps(road)
     assert drawn.shape == (1, 3, 16, 16)
     whole = integrated_pixels(road)[0].sum(1)

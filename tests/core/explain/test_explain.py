@@ -6,11 +6,11 @@ import torch
 
 from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
 from affectscope.core.evaluation.pointing import region_in_crop
-from affectscope.core.explain import sight
+from affectscope.core.explain import face_input
 from affectscope.core.explain.attention import frame_weights, stack_layers
 from affectscope.core.explain.heatmaps import fitting, heatmaps, in_clip_units, on_video
 from affectscope.core.explain.methods import METHODS, SIDE
-from affectscope.core.explain.road import VisualRoad
+from affectscope.core.explain.paths import VisualPath
 from affectscope.core.features.extractors.encoders import READER_CLASSES, load_face_encoder, prepare
 from affectscope.core.models.auxformer import AuxFormer
 from affectscope.core.models.base import AttentionMap
@@ -44,7 +44,7 @@ def test_the_product_of_two_layers_by_hand():
             return (3 * means[0] - means[1])[None]
 
     pixels = torch.tensor([[1.0, 2.0], [3.0, -4.0]]).expand(2, 1, 2, 2)
-    road = VisualRoad(pixels, Score(OrderedDict(zip("ab", layers, strict=True))), layers, np.arange(2), 2)
+    road = VisualPath(pixels, Score(OrderedDict(zip("ab", layers, strict=True))), layers, np.arange(2), 2)
     (found,) = METHODS["layer-cam-product"].maps(road).numpy()
     assert found.shape == (2, SIDE, SIDE)
     # The first layer's slope is 3/4 at each place, the second's 3 on a mean of 1/2; corners are not blurred. The root is taken.
@@ -59,9 +59,9 @@ def test_a_score_takes_features_for_the_frames_that_are_there():
     seen = Stream(values[0].numpy(), np.arange(3) / 25, np.array([False, True, True]))
     checkpoint = Checkpoint(ReadsOneMap(7), Normaliser(), {})
     faces = crops(3)
-    frames = sight.faces_behind(seen, seen.times, seen.present)
-    road = sight.through_encoder(
-        sight.sight_of("face-maps"), checkpoint, faces, frames, seen, Batch.of(visual=values), {"visual": 0}
+    frames = face_input.faces_behind(seen, seen.times, seen.present)
+    road = face_input.through_encoder(
+        face_input.face_input_of("face-maps"), checkpoint, faces, frames, seen, Batch.of(visual=values), {"visual": 0}
     )
     encoded = load_face_encoder()(prepare(faces))[:, 7]
     # The first frame was taken away: what stands in its place stays.
@@ -84,10 +84,10 @@ def test_heatmaps_lie_on_present_frames_and_leave_the_encoder_as_it_was():
     stream = Stream(values, np.arange(4) / 25, present)
     batch = Batch.collate([{"visual": stream}], {"audio": 130, "visual": 135})
     before = {k: v.clone() for k, v in encoder.state_dict().items()}
-    looks, checkpoint = sight.sight_of("face-maps"), Checkpoint(model, Normaliser(), {})
-    frames = sight.faces_behind(stream, stream.times, present)
+    looks, checkpoint = face_input.face_input_of("face-maps"), Checkpoint(model, Normaliser(), {})
+    frames = face_input.faces_behind(stream, stream.times, present)
     assert frames.tolist() == [0, 2, 3]
-    road = sight.through_encoder(looks, checkpoint, pictures, frames, stream, batch, {"av": 1, "visual": 2})
+    road = face_input.through_encoder(looks, checkpoint, pictures, frames, stream, batch, {"av": 1, "visual": 2})
     maps = on_video(heatmaps(road, ("av", "visual")), frames, 4)
     assert fitting(road)[0] == "contrast"
     for head in ("av", "visual"):

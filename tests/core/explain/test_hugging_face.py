@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import affectscope as afs
-from affectscope.core.explain import sight
+from affectscope.core.explain import face_input
 from affectscope.core.explain.methods import METHODS
 from affectscope.core.streams import Batch, Stream
 from affectscope.core.wrapping.declared import WRAPPED
@@ -38,8 +38,8 @@ def test_every_method_looks_through_it(vit: afs.Model) -> None:
     seen = Stream(faces, np.arange(5) / 30, np.array([True, True, False, True, True]))
     checkpoint = vit.checkpoint
     batch = Batch.collate([{"visual": seen}], checkpoint.spec.inputs)
-    looks = sight.sight_of("faces-64-rgb")
-    road = sight.on_pixels(looks, checkpoint, seen, batch, {"visual": 1})
+    looks = face_input.face_input_of("faces-64-rgb")
+    road = face_input.on_pixels(looks, checkpoint, seen, batch, {"visual": 1})
     for name in METHODS:
         if METHODS[name].maps is not None and METHODS[name].reads != "layers":
             maps = METHODS[name].maps(road)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import nn
 
-from affectscope.core.explain.road import listening
+from affectscope.core.explain.paths import listening
 
 
 def test_what_another_thread_sends_through_a_layer_is_not_heard():

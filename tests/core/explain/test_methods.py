@@ -15,7 +15,7 @@ from affectscope.core.cli.common import ExplanationOption, SoundMethodOption
 from affectscope.core.errors import UserError
 from affectscope.core.explain.heatmaps import chosen, fitting
 from affectscope.core.explain.methods import METHODS, SIDE, enlarged
-from affectscope.core.explain.road import NoWay, VisualRoad, read
+from affectscope.core.explain.paths import NotApplicable, VisualPath, read
 
 LIBRARY = {
     "layer-cam": "LayerCAM",
@@ -47,8 +47,8 @@ class Mean(nn.Module):
         return self.network(pixels)[:, self.classes].mean(0)
 
 
-def road(network: nn.Module, layer: nn.Module, pictures: Tensor, *classes: int) -> VisualRoad:
-    return VisualRoad(pictures, Mean(network, classes), (layer,), np.arange(len(pictures)), len(pictures))
+def road(network: nn.Module, layer: nn.Module, pictures: Tensor, *classes: int) -> VisualPath:
+    return VisualPath(pictures, Mean(network, classes), (layer,), np.arange(len(pictures)), len(pictures))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_what_another_thread_sends_through_the_network_meanwhile_is_not_read(cnn
             return scores
 
     alone = road(network, layer, pictures, 1, 2)
-    disturbed = VisualRoad(pictures, Interrupted(network, (1, 2)), (layer,), np.arange(2), 2)
+    disturbed = VisualPath(pictures, Interrupted(network, (1, 2)), (layer,), np.arange(2), 2)
     for (before,), (after,) in [(read(alone, g), read(disturbed, g)) for g in (True, False)]:
         torch.testing.assert_close(after.values, before.values, rtol=0, atol=0)
         torch.testing.assert_close(after.slopes, before.slopes, rtol=0, atol=0)
@@ -138,7 +138,7 @@ def test_score_cam_asks_once_for_each_channel_with_all_faces_masked():
 
     network = Score()
     pixels = torch.tensor([[0.0, 1.0], [2.0, 4.0]]).expand(2, 1, 2, 2).clone()
-    clip = VisualRoad(pixels, network, (network.layer,), np.arange(2), 2)
+    clip = VisualPath(pixels, network, (network.layer,), np.arange(2), 2)
     (maps,) = METHODS["score-cam"].maps(clip)
     # Channel one marks by brightness, 0, 1/4, 1/2 and 1: 0 + 1/4 + 1 + 4 a face; two the other way round: 0 + 3/4 + 1 + 0.
     torch.testing.assert_close(torch.stack([call.sum() for call in calls[1:]]), torch.tensor([2 * 5.25, 2 * 1.75]))
@@ -156,7 +156,7 @@ def test_pixels_alone_are_explained_by_gradient_times_input():
     network = Score()
     network.unused = nn.Parameter(torch.zeros(1))
     pixels = torch.tensor([[[[1.0, 1.0], [-1.0, -1.0]]]])
-    alone = VisualRoad(pixels, network, (), np.arange(1), 1)
+    alone = VisualPath(pixels, network, (), np.arange(1), 1)
     offered = fitting(alone)
     # One more that reads pixels alone may stand among them.
     assert {METHODS[name].reads for name in offered} == {"pixels"}
@@ -177,7 +177,7 @@ def test_a_method_that_finds_nothing_to_read_says_what_it_needs(cnn):
         chosen(road(network, layer, pictures, 0), "gradient-input")
     with pytest.raises(UserError, match=r"There is no explanation called 'grad'; choose one of .*layer-cam"):
         chosen(road(network, layer, pictures, 0), "grad")
-    with pytest.raises(NoWay, match="never calls"):
+    with pytest.raises(NotApplicable, match="never calls"):
         read(road(network, nn.Identity(), pictures, 0))
 
 
@@ -190,7 +190,7 @@ def test_every_map_comes_to_one_size():
 
 def test_maps_find_their_frames():
     places = np.array([0, 2, 3, 5])
-    on = VisualRoad(torch.zeros(4, 1, 2, 2), nn.Identity(), (), places, 6, 9).on_frames
+    on = VisualPath(torch.zeros(4, 1, 2, 2), nn.Identity(), (), places, 6, 9).on_frames
 
     def rows(count: int) -> Tensor:
         return torch.arange(float(count)).view(-1, 1, 1)
@@ -208,11 +208,11 @@ def test_maps_find_their_frames():
     assert on(rows(3).view(1, 3, 1, 1)).flatten().tolist() == [0, 1, 1, 2]
 
 
-def two_layers(pictures: Tensor) -> VisualRoad:
+def two_layers(pictures: Tensor) -> VisualPath:
     """The score is the sum of all pixels, through two layers that change nothing."""
     network = nn.Sequential(nn.Identity(), nn.Identity(), nn.Flatten(), nn.Linear(16, 1, bias=False))
     nn.init.ones_(network[3].weight)
-    return VisualRoad(pictures, Mean(network, (0,)), (network[0], network[1]), np.arange(len(pictures)), len(pictures))
+    return VisualPath(pictures, Mean(network, (0,)), (network[0], network[1]), np.arange(len(pictures)), len(pictures))
 
 
 def test_contrast_points_at_what_a_moment_has_beyond_the_clips_average():

@@ -21,7 +21,7 @@ from affectscope.core.checkpoints import saved
 from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
 from affectscope.core.corpora import bundled
 from affectscope.core.errors import UserError
-from affectscope.core.explain import sight
+from affectscope.core.explain import face_input
 from affectscope.core.explain.methods import METHODS
 from affectscope.core.features.extractors.networks import _VGG_CONVOLUTIONS
 from affectscope.core.features.sets import FEATURE_SETS
@@ -83,8 +83,8 @@ def test_a_persons_cnn_is_explained_as_pytorch_grad_cam_explains_it(name: str) -
     normaliser = Normaliser({"visual": torch.full((2304,), 0.1)}, {"visual": torch.full((2304,), 0.5)})
     z = Stream(normaliser("visual", torch.from_numpy(faces)).numpy(), stream.times, present)
     batch = Batch.collate([{"visual": z}], model.spec.inputs)
-    looks = sight.sight_of("faces-48")
-    road = sight.on_pixels(looks, Checkpoint(model, normaliser, {}), stream, batch, {"visual": 1})
+    looks = face_input.face_input_of("faces-48")
+    road = face_input.on_pixels(looks, Checkpoint(model, normaliser, {}), stream, batch, {"visual": 1})
     found = METHODS[name].maps(road)[0]
     pictures = torch.from_numpy(z.values[present]).view(3, 1, 48, 48)
     kind = {"grad-cam": "GradCAM", "layer-cam": "LayerCAM", "grad-cam++": "GradCAMPlusPlus"}[name]
@@ -146,7 +146,7 @@ def test_what_leads_back_to_no_picture_is_said(monkeypatch) -> None:
     """Features that a person's own function makes have no network to look through."""
     own = replace(FEATURE_SETS["face-maps"], name="own")
     monkeypatch.setitem(FEATURE_SETS._entries, "own", own)
-    assert sight.sight_of("own") is None
+    assert face_input.face_input_of("own") is None
 
 
 def test_every_method_is_another_analysis_of_the_same_clip(media, store) -> None:
@@ -177,7 +177,9 @@ def test_faces_behind_frames_of_another_reference() -> None:
     """Sound at 100 frames a second, faces at 25, the second missing: each frame has the face that is nearest."""
     times, present = np.arange(3) / 25, np.array([True, False, True])
     seen = Stream(np.zeros((3, 1), np.float32), times, present).resampled(np.arange(9) / 100)
-    assert sight.faces_behind(seen, times, present).tolist() == np.array([0, 0, 0, 2, 2, 2])[: int(seen.present.sum())].tolist()
+    assert (
+        face_input.faces_behind(seen, times, present).tolist() == np.array([0, 0, 0, 2, 2, 2])[: int(seen.present.sum())].tolist()
+    )
 
 
 def test_a_score_hangs_on_every_frame_that_shows_the_same_face() -> None:
@@ -190,12 +192,12 @@ def test_a_score_hangs_on_every_frame_that_shows_the_same_face() -> None:
             predictions, evidence = self.answers({"visual": batch.values["visual"].sum(1)[:, :1]}, batch)
             return ModelOutput(predictions, evidence)
 
-    looks = sight.sight_of("face-maps")
+    looks = face_input.face_input_of("face-maps")
     crops = np.random.default_rng(0).integers(0, 255, (2, 64, 64), dtype=np.uint8)
     features: Tensor = looks.encoder(looks.encoder.prepare(crops))
     seen = Stream(features[[0, 0, 1]].numpy(), np.arange(3) / 50, np.ones(3, bool))
     batch = Batch.collate([{"visual": seen}], {"visual": 135})
-    road = sight.through_encoder(
+    road = face_input.through_encoder(
         looks, Checkpoint(Sum(), Normaliser(), {}), crops, np.array([0, 0, 1]), seen, batch, {"visual": 0}
     )
     assert road.pixels.shape == (2, 1, 64, 64)

@@ -13,7 +13,7 @@ from affectscope.core.errors import UserError
 from affectscope.core.explain import methods
 from affectscope.core.explain.hearing import fitting_sound, sound_maps
 from affectscope.core.explain.heatmaps import chosen, fitting, heatmaps
-from affectscope.core.explain.road import VisualRoad
+from affectscope.core.explain.paths import VisualPath
 from affectscope.core.explain.sound import sound_road
 from affectscope.core.streams import Batch, Stream
 from affectscope.core.timeline.explained import sound
@@ -37,7 +37,7 @@ def test_a_way_for_faces_and_for_sound_under_one_name() -> None:
         return road.values.abs().sum(1)[None, :, None].expand(2, -1, -1)
 
     pixels = torch.tensor([[[[0.0, 1.0], [0.5, 0.0]]]])
-    road = VisualRoad(pixels, torch.nn.Identity(), (), np.arange(1), 1)
+    road = VisualPath(pixels, torch.nn.Identity(), (), np.arange(1), 1)
     assert "brightness" in fitting(road)
     maps = heatmaps(road, ("av", "visual"), "brightness")
     assert maps["av"].shape == (1, methods.SIDE, methods.SIDE)
@@ -62,7 +62,7 @@ def test_what_cannot_be_registered_says_why() -> None:
 
 def test_one_that_needs_what_a_road_lacks_says_so() -> None:
     afs.explanation("deep", title="Deep", reads="layers")(lambda road: road.pixels)
-    road = VisualRoad(torch.zeros(1, 1, 2, 2), torch.nn.Identity(), (), np.arange(1), 1)
+    road = VisualPath(torch.zeros(1, 1, 2, 2), torch.nn.Identity(), (), np.arange(1), 1)
     with pytest.raises(UserError, match="Deep needs two layers to read, and this model's picture network has none"):
         chosen(road, "deep")
 

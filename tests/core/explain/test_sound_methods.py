@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from affectscope.core.errors import UserError
 from affectscope.core.explain.hearing import chosen_sound, fitting_sound, sound_maps
 from affectscope.core.explain.methods import METHODS
-from affectscope.core.explain.road import NoWay
-from affectscope.core.explain.sound import Attended, SoundRoad, integrated, parts, sound_road
+from affectscope.core.explain.paths import NotApplicable
+from affectscope.core.explain.sound import Attended, AudioPath, integrated, parts, sound_road
 from affectscope.core.features.extractors.descriptors import columns
 from tests.core.why.small import Config, question
 
@@ -19,16 +19,16 @@ PLACES = {"av": 1, "audio": 0}
 
 
 @pytest.fixture
-def clip() -> SoundRoad:
+def clip() -> AudioPath:
     subject = question(LLDS)
     return sound_road(subject.checkpoint, subject.batch, PLACES)
 
 
-def scores(road: SoundRoad, place: int):
+def scores(road: AudioPath, place: int):
     return lambda rows: road.network(rows)[:, place]
 
 
-def test_integrated_gradients_are_captums_and_add_up(clip: SoundRoad) -> None:
+def test_integrated_gradients_are_captums_and_add_up(clip: AudioPath) -> None:
     found = integrated(clip, 20)
     given, start = clip.values[None], clip.blank.expand_as(clip.values)[None]
     gained = clip.network(given)[0] - clip.network(start)[0]
@@ -39,14 +39,14 @@ def test_integrated_gradients_are_captums_and_add_up(clip: SoundRoad) -> None:
     torch.testing.assert_close(found.sum((1, 2)), gained, atol=1e-4, rtol=1e-3)
 
 
-def test_gradient_times_input_is_captums(clip: SoundRoad) -> None:
+def test_gradient_times_input_is_captums(clip: AudioPath) -> None:
     found = METHODS["gradient-input"].sounds(clip)
     for place in range(2):
         expected = captum.InputXGradient(scores(clip, place)).attribute(clip.values[None].requires_grad_())
         torch.testing.assert_close(found[place], expected[0], atol=1e-5, rtol=1e-5)
 
 
-def test_occlusion_is_captums_feature_ablation_shared_among_what_was_hidden(clip: SoundRoad) -> None:
+def test_occlusion_is_captums_feature_ablation_shared_among_what_was_hidden(clip: AudioPath) -> None:
     found = METHODS["occlusion"].sounds(clip)
     groups = columns("llds", 130)
     mask = torch.zeros(130, dtype=torch.long)
@@ -96,9 +96,9 @@ class Lengthwise(nn.Module):
         return (held * torch.tensor([1.0, 2.0, -1.0])).sum((1, 2))[:, None]
 
 
-def road_of(network: nn.Module, **more) -> SoundRoad:
+def road_of(network: nn.Module, **more) -> AudioPath:
     values = torch.tensor([[1.0, 0.0], [0.0, 1.0], [2.0, -1.0], [0.0, 0.0]])
-    return SoundRoad(values, torch.ones(4, dtype=torch.bool), network, torch.zeros(2), (np.arange(2),), **more)
+    return AudioPath(values, torch.ones(4, dtype=torch.bool), network, torch.zeros(2), (np.arange(2),), **more)
 
 
 @pytest.mark.parametrize("across", [True, False])
@@ -109,7 +109,7 @@ def test_a_layer_of_frames_is_read_whichever_way_it_lies(across: bool) -> None:
     assert METHODS["layer-cam"].sounds(road)[0, :, 0].tolist() == [1.0, 2.0, 0.0, 0.0]
     assert METHODS["hires-cam"].sounds(road)[0, :, 0].tolist() == [2.0, 2.0, 2.0, 0.0]
     assert METHODS["grad-cam"].sounds(road)[0, :, 0].tolist() == [2.0, 2.0, 2.0, 0.0]
-    with pytest.raises(NoWay, match="as long as the sound"):
+    with pytest.raises(NotApplicable, match="as long as the sound"):
         METHODS["layer-cam"].sounds(road_of(network, layer=nn.Identity()))
 
 
@@ -149,5 +149,5 @@ def test_where_no_gradient_reaches_the_sound_it_is_hidden() -> None:
     road = road_of(Deaf(False))
     # All is hidden frame by frame: 2, 2, 2 and 0 of the score, shared by two columns.
     assert sound_maps(road, ("av",))["av"].tolist() == [[1.0, 1.0], [1.0, 1.0], [1.0, 1.0], [0.0, 0.0]]
-    with pytest.raises(NoWay, match="no gradient of the answer reaches the sound"):
+    with pytest.raises(NotApplicable, match="no gradient of the answer reaches the sound"):
         sound_maps(road, ("av",), "integrated-gradients")

@@ -271,7 +271,7 @@ def test_keys_follow_the_arrays(tmp_path, folder):
 
 def test_arrays_that_a_person_named_once_are_a_set(folder, file):
     npy(folder)
-    settings.tell_arrays("kept", settings.Told(str(folder), "visual", 3, 10.0))
+    settings.tell_arrays("kept", settings.ArraySource(str(folder), "visual", 3, 10.0))
     assert "kept" in list(FEATURE_SETS)
     assert FEATURE_SETS["kept"].dim == 3
     assert extract(file, sets={"visual": "kept"}).streams["visual"].values.shape == (4, 3)

@@ -19,7 +19,7 @@ from affectscope.core.errors import UserError
 from affectscope.core.features import settings
 from affectscope.core.features.base import FEATURE_SETS
 from affectscope.core.features.clips import load_clips
-from affectscope.core.features.settings import Told
+from affectscope.core.features.settings import ArraySource
 from affectscope.core.models.inputs import Normaliser
 from affectscope.core.models.mult import MulT, MulTConfig
 from tests.media_files import clip, tone
@@ -53,10 +53,10 @@ def test_settings_lie_where_they_are_told_to(monkeypatch, tmp_path):
 
 def test_what_was_said_is_kept_and_forgotten(tmp_path):
     settings.tell_weights("vgg-face", tmp_path / "a.pth")
-    settings.tell_arrays("mine", Told("/arrays", "visual", 7, 25.0, shape=(7,)))
+    settings.tell_arrays("mine", ArraySource("/arrays", "visual", 7, 25.0, shape=(7,)))
     settings.tell_model("abc", {"audio": "wav2vec2"})
     assert settings.weights() == {"vgg-face": tmp_path / "a.pth"}
-    assert settings.arrays() == {"mine": Told("/arrays", "visual", 7, 25.0, shape=(7,))}
+    assert settings.arrays() == {"mine": ArraySource("/arrays", "visual", 7, 25.0, shape=(7,))}
     assert settings.of_model("abc") == {"audio": "wav2vec2"}
     before = settings.mark()
     settings.tell_weights("vgg-face", None)

@@ -11,7 +11,7 @@ from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.corpora import Corpus
 from affectscope.core.errors import UserError
 from affectscope.core.models.base import MODELS
-from affectscope.core.models.blocks.beside import Beside, statistics
+from affectscope.core.models.blocks.linear_adapter import LinearAdapter, statistics
 from affectscope.core.models.labels import EMOTIONS
 from affectscope.core.models.vavl import VAVL, VAVLConfig
 from affectscope.core.training import background, beside
@@ -58,7 +58,7 @@ def test_statistics_are_those_of_present_frames():
 
 
 def test_a_road_is_gate_times_answer_and_no_statistic_counts_without_end():
-    road = Beside(1, 1)
+    road = LinearAdapter(1, 1)
     far = torch.tensor([[3.0, 0.0], [800.0, 0.0]])
     assert road(far).abs().max() == 0
     with torch.no_grad():

@@ -144,7 +144,7 @@ def test_neutral_is_neither_related_nor_opposed():
 
 
 def test_neutral_clips_among_others_change_nothing_for_these():
-    """Beside clips that do have related and opposed ones: a neutral clip in their midst is neither."""
+    """LinearAdapter clips that do have related and opposed ones: a neutral clip in their midst is neither."""
     labels = ("happy", "calm", "sad", "fearful", "neutral")
     places, target = (0.0, 1.0, 2.0, 4.0), [0, 0, 1, 2]
     # As in test_emotions_related_and_opposed.

@@ -13,7 +13,7 @@ from affectscope.core.models.auxformer import AuxFormer
 from affectscope.core.streams import Batch
 from affectscope.core.training import measured
 from affectscope.core.training.augment import displaced
-from affectscope.core.training.knowing import learn
+from affectscope.core.training.familiarity import learn
 from tests.core.training.test_joined import CONFIG, LABELS, SPEC, clip, corpus
 
 

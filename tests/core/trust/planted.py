@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
 from affectscope.core.corpora import Truth
-from affectscope.core.explain.sight import Sight
+from affectscope.core.explain.face_input import FaceInput
 from affectscope.core.features.base import FeatureSet
 from affectscope.core.features.extractors.faces import FaceTrack
 from affectscope.core.features.extractors.landmarks import REGIONS, regions
@@ -76,4 +76,4 @@ def _asked(crops: np.ndarray) -> tuple[Question, View]:
     question = Question(checkpoint, {"visual": stream}, FRAMES / 25, target="anger")
     boxes = np.tile(np.float32([0.1, 0.1, 0.9, 0.9]), (FRAMES, 1))
     features = FeatureSet("own", "visual", 2, 25, f"grey-{SIDE}", "a test")
-    return question, View(Sight(features, encoder), lambda: crops, FaceTrack(times, boxes), lambda: POINTS, stream)
+    return question, View(FaceInput(features, encoder), lambda: crops, FaceTrack(times, boxes), lambda: POINTS, stream)

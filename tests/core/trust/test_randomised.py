@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from affectscope.core.trust.randomised import Untaught, cascade, randomise, top_down
+from affectscope.core.trust.randomised import UntrainedNetworks, cascade, randomise, top_down
 
 
 class Branches(nn.Module):
@@ -90,7 +90,7 @@ def test_what_normalises_forgets():
 
 def test_weights_that_are_drawn_again_are_those_of_a_fresh_copy():
     network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(12, 2)).eval()
-    again = Untaught(network)
+    again = UntrainedNetworks(network)
     for seed in (4, 5, 4):
-        drawn, fresh = again.drawn(seed).state_dict(), Untaught(network).drawn(seed).state_dict()
+        drawn, fresh = again.drawn(seed).state_dict(), UntrainedNetworks(network).drawn(seed).state_dict()
         assert all(torch.equal(values, fresh[name]) for name, values in drawn.items())

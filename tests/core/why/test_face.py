@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
-from affectscope.core.explain.sight import Sight
+from affectscope.core.explain.face_input import FaceInput
 from affectscope.core.features.base import FeatureSet
 from affectscope.core.features.extractors.faces import FaceTrack
 from affectscope.core.features.extractors.landmarks import REGIONS, regions
@@ -83,7 +83,7 @@ def asked(region: str):
     subject = Question(checkpoint, {"visual": stream}, FRAMES / 25, target="anger")
     boxes = np.tile(np.float32([0.1, 0.1, 0.9, 0.9]), (FRAMES, 1))
     features = FeatureSet("own", "visual", 2, 25, f"grey-{SIDE}", "a test")
-    return subject, View(Sight(features, encoder), lambda: crops, FaceTrack(times, boxes), lambda: POINTS, stream)
+    return subject, View(FaceInput(features, encoder), lambda: crops, FaceTrack(times, boxes), lambda: POINTS, stream)
 
 
 @pytest.mark.parametrize("region", ["mouth", "brows", "cheeks", REST])
@@ -129,7 +129,7 @@ def test_models_that_take_pixels_are_shown_other_pixels():
     def no_crops() -> np.ndarray:
         raise AssertionError("no encoder, no crops")
 
-    found = by_region(subject, View(Sight(features, None), no_crops, FaceTrack(times, boxes), lambda: POINTS, stream))
+    found = by_region(subject, View(FaceInput(features, None), no_crops, FaceTrack(times, boxes), lambda: POINTS, stream))
     assert found is not None
     assert np.abs(found.away[0]).argmax() == REGIONS.index("eyes")
     np.testing.assert_allclose(np.delete(found.away[0], REGIONS.index("eyes")), 0, atol=1e-5)

@@ -15,7 +15,7 @@ from pytorch_grad_cam.utils.image import scale_cam_image
 
 import affectscope as afs
 from affectscope.core.cli import analysis
-from affectscope.core.explain import sight
+from affectscope.core.explain import face_input
 from affectscope.core.explain.methods import METHODS
 from affectscope.core.features.extract import extract
 from affectscope.core.features.sets import FEATURE_SETS
@@ -158,10 +158,10 @@ def test_grad_cam_of_their_cnn_is_what_pytorch_grad_cam_makes_of_the_bare_networ
     with pytorch_grad_cam.GradCAM(OfFaces(), [net.cnn.layer2]) as library:
         expected = [library(faces[0], [lambda logits, c=c: logits[c]]) for c in range(len(model.labels))]
     batch = Batch.collate([given], model.checkpoint.spec.inputs)
-    looks, (head,) = sight.sight_of("faces-96-rgb"), model.heads
+    looks, (head,) = face_input.face_input_of("faces-96-rgb"), model.heads
     there = given["visual"].present[: faces.shape[1]]
     for place, ours in enumerate(expected):
-        road = sight.on_pixels(looks, model.checkpoint, given["visual"], batch, {head: place})
+        road = face_input.on_pixels(looks, model.checkpoint, given["visual"], batch, {head: place})
         # Ours takes each face as if alone; the library adds 1e-7 to what it divides by.
         found = METHODS["grad-cam"].maps(road)[0].numpy() / len(road.pixels)
         np.testing.assert_allclose(scale_cam_image(scale_cam_image(found, (96, 96))), ours[there], atol=1e-5)

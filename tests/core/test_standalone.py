@@ -18,7 +18,7 @@ from affectscope.core.analyzer import Analyzer
 from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
 from affectscope.core.export.answers import answers
 from affectscope.core.models.auxformer import AuxFormer
-from affectscope.core.takehome import Home, Model, clip_grid, compact, light, page, write
+from affectscope.core.standalone import Home, Model, clip_grid, compact, light, page, write
 from affectscope.core.timeline.timeline import Matrix, Timeline
 from affectscope.core.trust import tables
 from tests.app import fake

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from affectscope.core.analysis import atlas
-from affectscope.core.analysis.aside import Draughtsman
 from affectscope.core.analysis.atlas import Drawing
+from affectscope.core.analysis.map_process import MapProcess
 from affectscope.core.errors import UserError
 
 VECTORS = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
@@ -11,7 +11,7 @@ VECTORS = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
 
 @pytest.fixture
 def aside():
-    draughtsman = Draughtsman()
+    draughtsman = MapProcess()
     yield draughtsman
     draughtsman.stop()
 

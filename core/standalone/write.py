@@ -10,8 +10,8 @@ from affectscope.core.errors import UserError
 from affectscope.core.export.answers import answers_of
 from affectscope.core.features.extract import Progress
 from affectscope.core.library.cards import card_of
-from affectscope.core.takehome.gather import clip_grid, compact, light
-from affectscope.core.takehome.page import Home, Model, page
+from affectscope.core.standalone.gather import clip_grid, compact, light
+from affectscope.core.standalone.page import Home, Model, page
 from affectscope.core.text import shown
 from affectscope.core.why import with_reasons
 

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 from affectscope.core import cli
 from affectscope.core.checkpoints import saved
 from affectscope.core.errors import UserError
+from affectscope.core.familiarity import domain
+from affectscope.core.familiarity.familiarity import Familiarity
+from affectscope.core.familiarity.reference import Reference
+from affectscope.core.familiarity.words import UNKNOWN, Familiar, of_clip
 from affectscope.core.inference import asked
-from affectscope.core.knowing import domain
-from affectscope.core.knowing.knowing import Knowing
-from affectscope.core.knowing.reference import Reference
-from affectscope.core.knowing.words import UNKNOWN, Familiar, of_clip
 from affectscope.core.models.auxformer import AuxFormer, AuxFormerConfig
 from affectscope.core.streams import Batch
 from affectscope.core.training import measured
@@ -40,7 +40,7 @@ def near(like=1.0) -> Reference:
 
 def checkpoint(*rows):
     torch.manual_seed(0)
-    known = Knowing({"audio": near()}, {"audio": (1.0, 2.0, 5.0), "decision": (1.0, 1.0, 1.0)}, {"decision": 100.0})
+    known = Familiarity({"audio": near()}, {"audio": (1.0, 2.0, 5.0), "decision": (1.0, 1.0, 1.0)}, {"decision": 100.0})
     model = AuxFormer(SMALL).eval().requires_grad_(False)
     return saved.Checkpoint(model, saved.Normaliser(), {"domain": list(rows)}, known=known)
 
@@ -147,8 +147,8 @@ def test_statistics_travel_in_the_file_and_broken_ones_are_refused(tmp_path):
     assert again.references["audio"].never == 3
     assert torch.equal(again.references["audio"].whiten, torch.eye(2))
     assert saved.knows(path)
-    wide = Knowing({"audio": Reference(torch.zeros(1, 3), torch.eye(3), 1.0, 2.0)})
-    for wrong in (wide, Knowing({"audio": near(float("inf"))}), Knowing({}, {"av": (1.0, 0.0, 1.0)})):
+    wide = Familiarity({"audio": Reference(torch.zeros(1, 3), torch.eye(3), 1.0, 2.0)})
+    for wrong in (wide, Familiarity({"audio": near(float("inf"))}), Familiarity({}, {"av": (1.0, 0.0, 1.0)})):
         saved.save(path, AuxFormer(SMALL), saved.Normaliser(), {}, wrong)
         with pytest.raises(UserError, match="statistics of its training that do not fit"):
             saved.load(path)

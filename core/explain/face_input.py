@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from affectscope.core.checkpoints.saved import Checkpoint
-from affectscope.core.explain.road import VisualRoad
+from affectscope.core.explain.paths import VisualPath
 from affectscope.core.features.base import FeatureSet
 from affectscope.core.features.extractors.faces import CropKind
 from affectscope.core.features.sets import FACE_ENCODERS, FEATURE_SETS
@@ -27,7 +27,7 @@ DEFAULT_VISUAL = "face-views"
 
 
 @dataclass(frozen=True)
-class Sight:
+class FaceInput:
     """How a model sees faces.
 
     Attributes:
@@ -39,7 +39,7 @@ class Sight:
     encoder: nn.Module | None
 
 
-def sight_of(name: str) -> Sight | None:
+def face_input_of(name: str) -> FaceInput | None:
     """How a visual feature set is computed from faces; None where its features do not lead back to pixels.
 
     Raises:
@@ -50,22 +50,22 @@ def sight_of(name: str) -> Sight | None:
         # Arrays were computed elsewhere, even if we have a network of that name.
         return None
     if name in FACE_ENCODERS:
-        return Sight(features, FACE_ENCODERS[name]())
+        return FaceInput(features, FACE_ENCODERS[name]())
     if _shape(features):
-        return Sight(features, None)
+        return FaceInput(features, None)
     encoder = features.load(features.check(None))
-    return Sight(features, encoder) if isinstance(encoder, nn.Module) and hasattr(encoder, "look_at") else None
+    return FaceInput(features, encoder) if isinstance(encoder, nn.Module) and hasattr(encoder, "look_at") else None
 
 
 def through_encoder(
-    sight: Sight,
+    looks: FaceInput,
     checkpoint: Checkpoint,
     crops: np.ndarray,
     frames: np.ndarray,
     seen: Stream,
     batch: Batch,
     targets: Mapping[str, int],
-) -> VisualRoad:
+) -> VisualPath:
     """The road from face crops through the encoder.
 
     Args:
@@ -78,31 +78,31 @@ def through_encoder(
     Returns:
         The road, with one picture for each distinct video frame, in order.
     """
-    assert sight.encoder is not None
+    assert looks.encoder is not None
     looked, which = np.unique(frames, return_inverse=True)
-    network = _ClipScores(checkpoint, batch, np.flatnonzero(seen.present), targets, sight.encoder, which)
-    pixels = sight.encoder.prepare(crops[looked])  # type: ignore[operator]
-    return VisualRoad(
+    network = _ClipScores(checkpoint, batch, np.flatnonzero(seen.present), targets, looks.encoder, which)
+    pixels = looks.encoder.prepare(crops[looked])  # type: ignore[operator]
+    return VisualPath(
         pixels,
         network,
-        tuple(sight.encoder.look_at),  # type: ignore[arg-type]
+        tuple(looks.encoder.look_at),  # type: ignore[arg-type]
         np.arange(len(looked)),
         len(looked),
-        on_pictures=getattr(sight.encoder, "on_crop", None),
-        part=CropKind.of(sight.features.needs).part,
+        on_pictures=getattr(looks.encoder, "on_crop", None),
+        part=CropKind.of(looks.features.needs).part,
     )
 
 
-def on_pixels(sight: Sight, checkpoint: Checkpoint, seen: Stream, batch: Batch, targets: Mapping[str, int]) -> VisualRoad:
+def on_pixels(looks: FaceInput, checkpoint: Checkpoint, seen: Stream, batch: Batch, targets: Mapping[str, int]) -> VisualPath:
     """The road of a model that takes pixels: from the frames of ``seen``, its visual stream before normalisation."""
-    shape, last = _shape(sight.features) or ((), False)
+    shape, last = _shape(looks.features) or ((), False)
     places = np.flatnonzero(seen.present)
     pixels = torch.from_numpy(seen.values[places]).unflatten(1, shape)
     network = _ClipScores(checkpoint, batch, places, targets, nn.Identity(), np.arange(len(places)), last)
     layer = checkpoint.model.look_at.get("visual")
     longest = max(mask.shape[1] for mask in batch.present.values())
     layers = (layer,) if layer is not None else ()
-    return VisualRoad(pixels.movedim(-1, 1) if last else pixels, network, layers, places, len(seen.times), longest)
+    return VisualPath(pixels.movedim(-1, 1) if last else pixels, network, layers, places, len(seen.times), longest)
 
 
 def faces_behind(seen: Stream, times: np.ndarray, present: np.ndarray) -> np.ndarray:

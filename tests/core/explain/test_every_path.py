@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torchvision.models import efficientnet_b2
 
 from affectscope.core.checkpoints.saved import Checkpoint, Normaliser
-from affectscope.core.explain import sight
+from affectscope.core.explain import face_input
 from affectscope.core.explain.heatmaps import heatmaps
 from affectscope.core.explain.methods import SIDE
-from affectscope.core.explain.road import VisualRoad, read
+from affectscope.core.explain.paths import VisualPath, read
 from affectscope.core.features.extractors.encoders import MiniXception
 from affectscope.core.features.extractors.networks import _VGG_CONVOLUTIONS, EfficientNetB2, VggFace
 from affectscope.core.features.sets import FEATURE_SETS
@@ -73,7 +73,7 @@ def encoders(tmp_path_factory) -> dict[str, nn.Module]:
     }
 
 
-def road_of(model: AVModel, encoders: dict[str, nn.Module]) -> VisualRoad:
+def road_of(model: AVModel, encoders: dict[str, nn.Module]) -> VisualPath:
     """A clip of noise, one frame without a face, in double precision."""
     make = np.random.default_rng(2)
     spec = model.spec
@@ -87,17 +87,19 @@ def road_of(model: AVModel, encoders: dict[str, nn.Module]) -> VisualRoad:
     targets = dict.fromkeys([head for head in spec.heads if "visual" in spec.modalities[head]], len(spec.labels) - 1)
     found = SETS.get(spec.inputs["visual"])
     if found is None:
-        looks = sight.Sight(replace(FEATURE_SETS["faces-48"], dim=spec.inputs["visual"], needs=f"{colour(model)}-64"), None)
-        road = sight.on_pixels(looks, checkpoint(model), seen, Batch.collate([streams], spec.inputs), targets)
+        looks = face_input.FaceInput(
+            replace(FEATURE_SETS["faces-48"], dim=spec.inputs["visual"], needs=f"{colour(model)}-64"), None
+        )
+        road = face_input.on_pixels(looks, checkpoint(model), seen, Batch.collate([streams], spec.inputs), targets)
         return measured(model, road)
     side = {"face-maps": 64, "vgg-face": 64, "efficientnet-b2": 64}[found]
     crops = make.integers(0, 255, (FRAMES, side, side, 3)[: 3 if found == "face-maps" else 4], dtype=np.uint8)
     encoder = measured_encoder(encoders[found], crops)
     seen = replace(seen, values=encoder(encoder.prepare(crops).double()).numpy().astype(np.float32))
     batch = Batch.collate([{**streams, "visual": seen}], spec.inputs)
-    frames = sight.faces_behind(seen, times, SEEN)
-    looks = sight.Sight(FEATURE_SETS[found], encoder)
-    return measured(model, sight.through_encoder(looks, checkpoint(model), crops, frames, seen, batch, targets))
+    frames = face_input.faces_behind(seen, times, SEEN)
+    looks = face_input.FaceInput(FEATURE_SETS[found], encoder)
+    return measured(model, face_input.through_encoder(looks, checkpoint(model), crops, frames, seen, batch, targets))
 
 
 def colour(model: AVModel) -> str:
@@ -113,7 +115,7 @@ def measured_encoder(encoder: nn.Module, crops: np.ndarray) -> Any:
     return encoder
 
 
-def measured(model: AVModel, road: VisualRoad) -> VisualRoad:
+def measured(model: AVModel, road: VisualPath) -> VisualPath:
     """Batch norms hold what this clip has, so that deep networks with random weights neither fade nor explode."""
     road.network.double()
     values = {m: v.double() for m, v in road.network._batch.values.items()}
@@ -168,7 +170,7 @@ def test_gradients_are_those_of_a_finite_difference(name: str, preset: str, enco
     assert all(np.isfinite(drawn).all() for drawn in maps.values())
 
 
-def nudged(road: VisualRoad, by: Tensor) -> Tensor:
+def nudged(road: VisualPath, by: Tensor) -> Tensor:
     """The scores when the first layer that is read, or the pixels, held that much more."""
     with torch.no_grad():
         if not road.layers:

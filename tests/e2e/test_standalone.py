@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from affectscope.core.evaluation.grid import Grid, Strip
 from affectscope.core.export.answers import HeadPrediction, Predictions
-from affectscope.core.takehome import Home, Model, page
+from affectscope.core.standalone import Home, Model, page
 from tests.app import fake
 from tests.e2e.drive import READY
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from affectscope.core.knowing import reference, temperature
-from affectscope.core.knowing.knowing import Knowing, nearest_of
-from affectscope.core.knowing.reference import Reference
+from affectscope.core.familiarity import reference, temperature
+from affectscope.core.familiarity.familiarity import Familiarity, nearest_of
+from affectscope.core.familiarity.reference import Reference
 from affectscope.core.streams import Batch
 
 
@@ -80,7 +80,7 @@ def test_free_energy_by_hand():
     assert float(temperature.energy(torch.zeros(1, 2))) == pytest.approx(-np.log(2))
 
 
-KNOWN = Knowing(
+KNOWN = Familiarity(
     {"audio": Reference(torch.zeros(1, 1), torch.eye(1), 2.0, 6.0)},
     {"audio": (1.0, 2.0, 4.0)},
     {"audio": -1.0},

@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pytest
 
-from affectscope.core.trust.ahead import Ahead, Remembered
 from affectscope.core.trust.maps import Faces, Heatmap
 from affectscope.core.trust.measure import decision, measure
+from affectscope.core.trust.prefetch import Prefetcher, Remembered
 from tests.core.trust.planted import planted
 
 
@@ -18,7 +18,7 @@ def _two_cores(monkeypatch):
 
 def test_what_nobody_began_is_made_by_whoever_wants_it():
     held = threading.Event()
-    with Ahead() as ahead:
+    with Prefetcher() as ahead:
         first = ahead.soon(lambda: (held.wait(30), threading.current_thread())[1])
         second = ahead.soon(threading.current_thread)
         assert second.value is threading.current_thread()
@@ -34,7 +34,7 @@ def test_nothing_is_begun_while_a_report_waits_for_others():
         # Whoever wants it meanwhile would wait for ever if the other thread had taken it and stood still.
         reported.append((one, begun.wait(0.2)))
 
-    with Ahead() as ahead:
+    with Prefetcher() as ahead:
         ahead.resting(report)("Trust", 0.5)
         assert begun.wait(30)
     assert reported[0][1] is False
@@ -44,7 +44,7 @@ def test_an_error_comes_to_whoever_wants_the_value():
     def broken() -> None:
         raise ValueError("not so")
 
-    with Ahead() as ahead, pytest.raises(ValueError, match="not so"):
+    with Prefetcher() as ahead, pytest.raises(ValueError, match="not so"):
         ahead.soon(broken).value  # noqa: B018
 
 
@@ -66,7 +66,7 @@ def test_two_threads_find_what_one_finds():
     subject = planted()
     before = decision(subject.question)
     alone = measure(Heatmap(Faces(subject, "visual"), "layer-cam"), before=before)
-    with Ahead() as ahead:
+    with Prefetcher() as ahead:
         faces = Faces(subject, "visual", ahead)
         _ = faces.seen
         faces.begin("layer-cam", 19)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from affectscope.core.knowing.knowing import ABSENT, LIKE, NEVER, UNLIKE
+from affectscope.core.familiarity.familiarity import ABSENT, LIKE, NEVER, UNLIKE
 
 _LIKE, _UNLIKE = "like its training data", "unlike its training data"
 _NEVER = {"audio": "never heard anything like it", "visual": "never seen anything like it"}

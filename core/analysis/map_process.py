@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from affectscope.core import house
+from affectscope.core import paths
 from affectscope.core.analysis import atlas
 from affectscope.core.analysis.atlas import Drawing
 from affectscope.core.analysis.projection import project
@@ -39,7 +39,7 @@ _MADE = "made.npy"
 _BROKEN = "The map could not be drawn; the server's log has the details."
 
 
-class Draughtsman:
+class MapProcess:
     """The other process, which handles one job at a time."""
 
     def __init__(self) -> None:
@@ -78,8 +78,8 @@ class Draughtsman:
 
     def _converse(self, request: str, progress: Progress) -> None:
         if self._process is None or self._process.poll() is not None:
-            command = house.python("affectscope.core.analysis.aside")
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=house.environment())
+            command = paths.python("affectscope.core.analysis.map_process")
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=paths.environment())
         says, hears = self._process.stdout, self._process.stdin
         assert says
         assert hears

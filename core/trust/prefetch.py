@@ -16,7 +16,7 @@ T = TypeVar("T")
 Report = Callable[[str, float], None]
 
 
-class Soon(Generic[T]):
+class Prefetched(Generic[T]):
     """A lazy value that may be computed ahead of time in the second thread; otherwise on first access."""
 
     def __init__(self, make: Callable[[], T], begun: Future[T] | None = None) -> None:
@@ -34,7 +34,7 @@ class Soon(Generic[T]):
         return self._make()
 
 
-class Ahead:
+class Prefetcher:
     """A second thread, if there is a core for it. Its jobs must use their own copies of networks."""
 
     def __init__(self, alone: bool = False) -> None:
@@ -47,7 +47,7 @@ class Ahead:
         self._go = Event()
         self._go.set()
 
-    def __enter__(self) -> Ahead:
+    def __enter__(self) -> Prefetcher:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -55,9 +55,9 @@ class Ahead:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def soon(self, make: Callable[[], T]) -> Soon[T]:
+    def soon(self, make: Callable[[], T]) -> Prefetched[T]:
         """Queue a computation."""
-        return Soon(make, None if self._pool is None else self._pool.submit(self._in_turn, make))
+        return Prefetched(make, None if self._pool is None else self._pool.submit(self._in_turn, make))
 
     def resting(self, report: Report) -> Report:
         """Wrap ``report`` so that no new job starts while it runs: it may wait while others need the machine."""

@@ -13,7 +13,7 @@ from affectscope.core.streams import Batch
 REACH = 5.0
 
 
-class Beside(nn.Module):
+class LinearAdapter(nn.Module):
     """A term added to a network's logits, for clips like those that it was fitted on.
 
     gate(s) * answer(s), both linear in the clip's statistics s, the gate between 0 and 1: a wide and a deep part (Cheng et al.

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from affectscope.core.errors import UserError
-from affectscope.core.knowing.reference import Reference, pooled, tensors
-from affectscope.core.knowing.temperature import energy
+from affectscope.core.familiarity.reference import Reference, pooled, tensors
+from affectscope.core.familiarity.temperature import energy
 from affectscope.core.models.base import ModelSpec
 from affectscope.core.streams import Batch
 
@@ -25,7 +25,7 @@ PREFIX = "known."
 
 
 @dataclass(frozen=True)
-class Knowing:
+class Familiarity:
     """Statistics of training.
 
     Attributes:
@@ -79,7 +79,7 @@ def nearest_of(modalities: tuple[str, ...], levels: Mapping[str, Tensor]) -> Ten
     return torch.stack(known).max(0).values if known else None
 
 
-def to_file(known: Knowing | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def to_file(known: Familiarity | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and JSON to store in a checkpoint's file."""
     if known is None:
         return {}, {}
@@ -91,7 +91,7 @@ def to_file(known: Knowing | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return {f"{PREFIX}{name}": v.contiguous().cpu() for name, v in tensors(known.references).items()}, facts
 
 
-def of_file(content: Mapping[str, Tensor], facts: Any, spec: ModelSpec, name: str) -> Knowing | None:
+def of_file(content: Mapping[str, Tensor], facts: Any, spec: ModelSpec, name: str) -> Familiarity | None:
     """The inverse of ``to_file``; None where a file has none.
 
     Raises:
@@ -120,4 +120,4 @@ def of_file(content: Mapping[str, Tensor], facts: Any, spec: ModelSpec, name: st
         raise wrong
     if not all(math.isfinite(edge) for edge in energies.values()):
         raise wrong
-    return Knowing(references, temperatures, energies)  # type: ignore[arg-type]
+    return Familiarity(references, temperatures, energies)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Computes what a checkpoint knows of its training data: distances (``core.knowing.reference``) and temperatures."""
+"""Computes what a checkpoint knows of its training data: distances (``core.familiarity.reference``) and temperatures."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from affectscope.core.checkpoints.saved import Checkpoint
+from affectscope.core.familiarity import reference, temperature
+from affectscope.core.familiarity.familiarity import LIKE, NEVER, UNLIKE, Familiarity, nearest_of
 from affectscope.core.inference.asked import DECISION, nearness
-from affectscope.core.knowing import reference, temperature
-from affectscope.core.knowing.knowing import LIKE, NEVER, UNLIKE, Knowing, nearest_of
 from affectscope.core.models.base import AVModel, ModelSpec, over_clip
 from affectscope.core.models.inputs import Normaliser
 from affectscope.core.streams import Batch, Clip
@@ -31,7 +31,7 @@ _CHUNK = 64
 
 def learn(
     model: AVModel, normaliser: Normaliser, training: Sequence[Clip], development: Sequence[Clip], seed: int = 0
-) -> Knowing | None:
+) -> Familiarity | None:
     """The statistics of a trained model; None where there are too few clips.
 
     Args:
@@ -43,17 +43,17 @@ def learn(
         return _learnt(model, normaliser, _some(training), _some(development))
 
 
-def _learnt(model: AVModel, normaliser: Normaliser, training: Sequence[Clip], development: Sequence[Clip]) -> Knowing | None:
+def _learnt(model: AVModel, normaliser: Normaliser, training: Sequence[Clip], development: Sequence[Clip]) -> Familiarity | None:
     spec = model.spec
     narrow = {m for m, dim in spec.inputs.items() if dim <= reference.WIDEST}
     learnt, held = (_vectors(clips, spec, normaliser, narrow) for clips in (training, development))
     references = _references(spec, learnt, held)
-    known = Knowing(references)
+    known = Familiarity(references)
     if spec.task != "classification" or spec.reference:
         return known if references else None
     means = {m: torch.from_numpy(vectors).float() for m, (vectors, _) in learnt.items()}
     temperatures, energies = _temperatures(Checkpoint(model, normaliser, {}, known=known), development, means)
-    return Knowing(references, temperatures, energies) if references or temperatures else None
+    return Familiarity(references, temperatures, energies) if references or temperatures else None
 
 
 def _some(clips: Sequence[Clip]) -> list[Clip]:

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 Layers = Sequence[nn.Module]
 
 
-class NoWay(Exception):
+class NotApplicable(Exception):
     """A method does not apply to a (user's) network; the message is the reason, as half a sentence."""
 
 
 @dataclass(frozen=True)
-class VisualRoad:
+class VisualPath:
     """From the faces of one clip to the explained scores, differentiable end to end.
 
     Scores are per clip, not per frame: one gradient gives the maps of all frames.
@@ -79,18 +79,18 @@ class Reading:
     slopes: Tensor
 
 
-def read(road: VisualRoad, gradients: bool = True) -> tuple[Reading, ...]:
+def read(road: VisualPath, gradients: bool = True) -> tuple[Reading, ...]:
     """One forward pass, and a backward pass per score to the first layer. Returns a reading per layer, in order.
 
     Raises:
-        NoWay: when the network does not call a layer, or no score depends on it.
+        NotApplicable: when the network does not call a layer, or no score depends on it.
     """
     if not road.layers:
         return (_read_pixels(road, gradients),)
     with torch.set_grad_enabled(gradients), listening(road.layers, gradients) as heard:
         scores = road.network(road.pixels)
     if not all(heard):
-        raise NoWay("the network never calls the layer that is to be looked at")
+        raise NotApplicable("the network never calls the layer that is to be looked at")
     slopes = _slopes(scores, [call for calls in heard for call in calls]) if gradients else []
     readings = []
     for calls in heard:
@@ -135,17 +135,19 @@ def as_maps(values: Tensor) -> Tensor:
     """Tokens [R, N, K] as maps [R, K, h, w]; maps are unchanged. Leading tokens beyond a square number are dropped.
 
     Raises:
-        NoWay: for any other shape.
+        NotApplicable: for any other shape.
     """
     if values.ndim in (4, 5):
         return values
     if values.ndim != 3:
-        raise NoWay(f"the layer to look at gives neither maps [N, K, H, W] nor tokens [N, T, K], but {list(values.shape)}")
+        raise NotApplicable(
+            f"the layer to look at gives neither maps [N, K, H, W] nor tokens [N, T, K], but {list(values.shape)}"
+        )
     side = isqrt(values.shape[1])
     return values[:, -(side**2) :].transpose(1, 2).unflatten(2, (side, side))
 
 
-def _read_pixels(road: VisualRoad, gradients: bool) -> Reading:
+def _read_pixels(road: VisualPath, gradients: bool) -> Reading:
     pixels = road.pixels.detach().requires_grad_(gradients)
     if not gradients:
         return Reading(pixels, pixels.new_zeros(0))
@@ -163,19 +165,21 @@ def slopes_by_score(scores: Tensor, values: Sequence[Tensor]) -> list[tuple[Tens
     """The gradient of each of ``scores`` [S] on each of ``values``.
 
     Raises:
-        NoWay: when no score depends on any.
+        NotApplicable: when no score depends on any.
     """
     if not scores.requires_grad:
-        raise NoWay("no gradient of the answer reaches what is to be looked at")
+        raise NotApplicable("no gradient of the answer reaches what is to be looked at")
     found = []
     for number, score in enumerate(scores):
         try:
             slopes = torch.autograd.grad(score, values, retain_graph=number + 1 < len(scores), allow_unused=True)
         except RuntimeError as error:
             # For example, a tensor was modified in place after its use.
-            raise NoWay(f"torch cannot take a gradient through the network ({str(error).splitlines()[0][:120]})") from error
+            raise NotApplicable(
+                f"torch cannot take a gradient through the network ({str(error).splitlines()[0][:120]})"
+            ) from error
         if all(slope is None for slope in slopes):
-            raise NoWay("no gradient of the answer reaches what is to be looked at")
+            raise NotApplicable("no gradient of the answer reaches what is to be looked at")
         # A head that does not use some frames has no gradient for them.
         found.append(tuple(torch.zeros_like(v) if s is None else s for s, v in zip(slopes, values, strict=True)))
     return found

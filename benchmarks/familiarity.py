@@ -1,6 +1,6 @@
 """How far a checkpoint knows what it does not know, on recordings of people.
 
-``python -m benchmarks.knowing CHECKPOINT FOLDER …``: prints, over all clips of these corpora together and by head, what
+``python -m benchmarks.familiarity CHECKPOINT FOLDER …``: prints, over all clips of these corpora together and by head, what
 ``affectscope evaluate --json`` says (the surest half among it); how near the clips of each folder lie; and how well confidence,
 energy and distance tell the clips whose label the model lacks from the others, as areas under the ROC (.5 is chance).
 """
@@ -16,9 +16,9 @@ import torch
 from affectscope.core.checkpoints.saved import Checkpoint
 from affectscope.core.corpora import open_corpus
 from affectscope.core.evaluation.labelled import labelled_for
+from affectscope.core.familiarity.temperature import energy
 from affectscope.core.features.taken import given_for
 from affectscope.core.inference.asked import DECISION, ask
-from affectscope.core.knowing.temperature import energy
 from affectscope.core.library import named
 from affectscope.core.models.inputs import model_streams
 from affectscope.core.streams import Batch, Clip
