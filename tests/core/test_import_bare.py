@@ -138,7 +138,7 @@ def test_a_pipelines_rows_are_answers_and_no_labels(tmp_path: Path) -> None:
     ("table", "what"),
     [
         ("id,Predicted\n1,anger\n2,joy\n", "column Predicted says only which class was chosen"),
-        ("id,probs\n1,\"{'anger': .2, 'joy': .8}\"\n", "column probs holds classes and numbers in one cell"),
+        ("id,probs\n1,{anger=.2; joy=.8}\n", "column probs holds classes and numbers in one cell"),
         ("id,prob_joy\n1,.5\n", "column prob_joy is one class alone"),
     ],
 )
